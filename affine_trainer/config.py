@@ -1,0 +1,204 @@
+"""config.yaml as types: one frozen pydantic model a section, every mistake reported at once."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from affine_trainer.errors import ConfigError
+
+Schedule = Literal["constant", "linear", "cosine"]
+SingleTurnEnvironment = Literal["sat", "abd", "ded"]
+
+
+class Section(BaseModel):
+    """A group of keys: immutable, no unknown key, no silent conversion of text to a number."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+
+
+class ModelConfig(Section):
+    """Which model is trained, and the lengths it works with (in tokens)."""
+
+    name: str = Field("nano", min_length=1, description="nano, a local folder, or a hub id")
+    revision: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    attn_implementation: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    trust_remote_code: bool = False
+    max_prompt_tokens: int = Field(512, ge=16, le=131072)
+    max_new_tokens: int = Field(160, ge=1, le=65536)
+
+
+class AffineDataConfig(Section):
+    """The three single-turn environments: which, in what shares, from where."""
+
+    environments: tuple[SingleTurnEnvironment, ...] = Field(("sat", "abd", "ded"), min_length=1)
+    weights: dict[SingleTurnEnvironment, float] = Field({"sat": 1.0, "abd": 1.0, "ded": 1.0})
+    sat_family: Literal["small", "guide", "validator"] = "small"
+    programs: str = Field("generated", min_length=1, description="generated, a hub id, or a local file")
+    programs_split: str = Field("train", min_length=1)
+    buffer_size: int = Field(1000, ge=1, le=10_000_000, description="rows kept at least in the stream's buffer")
+    max_batch: int = Field(100, ge=1, le=100_000, description="rows taken from the stream at a time")
+
+    @model_validator(mode="after")
+    def _weights_are_usable(self) -> AffineDataConfig:
+        missing = [name for name in self.environments if self.weights.get(name, 0.0) <= 0.0]
+        if missing:
+            raise ValueError(f"weights needs a number above 0 for {', '.join(missing)}")
+        if any(not 0.0 <= weight <= 1000.0 for weight in self.weights.values()):
+            raise ValueError("weights must lie between 0 and 1000")
+        return self
+
+
+class DataConfig(Section):
+    """What `collect` gathers."""
+
+    num_samples: int = Field(3000, ge=2, le=10_000_000)
+    train_split: float = Field(0.9, gt=0.0, lt=1.0)
+    prompts: str | None = Field(None, description="a folder with one template file an environment")
+    affine: AffineDataConfig = Field(default_factory=lambda: AffineDataConfig.model_construct())
+
+
+class TrainingConfig(Section):
+    """Supervised fine-tuning."""
+
+    use_lora: bool = True
+    lora_r: int = Field(32, ge=1, le=1024)
+    lora_alpha: int = Field(64, ge=1, le=4096)
+    lora_dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    lora_target_modules: tuple[str, ...] = Field(
+        ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"), min_length=1
+    )
+    num_epochs: int = Field(3, ge=1, le=1000)
+    batch_size: int = Field(16, ge=1, le=4096)
+    gradient_accumulation_steps: int = Field(1, ge=1, le=4096)
+    learning_rate: float = Field(2e-3, gt=0.0, le=1.0)
+    warmup_steps: int = Field(20, ge=0, le=1_000_000)
+    lr_schedule: Schedule = "cosine"
+    min_lr_ratio: float = Field(0.1, ge=0.0, le=1.0)
+    weight_decay: float = Field(0.01, ge=0.0, le=1.0)
+    max_grad_norm: float = Field(1.0, gt=0.0, le=1000.0)
+    bf16: bool = False
+    gradient_checkpointing: bool = False
+    logging_steps: int = Field(10, ge=1, le=1_000_000)
+    eval_steps: int = Field(50, ge=1, le=1_000_000)
+    save_total_limit: int = Field(3, ge=1, le=1000)
+
+
+class RLConfig(Section):
+    """PPO: `num_rollouts` iterations of `rollout_batch_size` episodes, `ppo_epochs` passes over each."""
+
+    num_rollouts: int = Field(60, ge=1, le=1_000_000)
+    rollout_batch_size: int = Field(128, ge=1, le=65536)
+    mini_batch_size: int = Field(64, ge=1, le=65536, description="episodes an optimiser step")
+    micro_batch_size: int = Field(32, ge=1, le=65536, description="episodes a forward pass")
+    ppo_epochs: int = Field(2, ge=1, le=100)
+    clip_range: float = Field(0.2, gt=0.0, lt=1.0)
+    clip_range_value: float = Field(0.2, gt=0.0, le=1000.0)
+    vf_coef: float = Field(0.5, ge=0.0, le=100.0)
+    entropy_coef: float = Field(0.01, ge=0.0, le=10.0)
+    entropy_decay: float = Field(0.9995, gt=0.0, le=1.0, description="factor an optimiser step")
+    entropy_floor: float = Field(0.001, ge=0.0, le=10.0)
+    kl_coef: float = Field(0.1, ge=0.0, le=100.0, description="0 leaves the reference model out")
+    gamma: float = Field(0.99, ge=0.0, le=1.0)
+    gae_lambda: float = Field(0.95, ge=0.0, le=1.0)
+    gae_level: Literal["turn", "token"] = "turn"
+    normalize_advantages: bool = True
+    learning_rate: float = Field(3e-4, gt=0.0, le=1.0)
+    critic_learning_rate: float = Field(1e-3, gt=0.0, le=1.0)
+    critic_hidden_size: int = Field(256, ge=1, le=65536)
+    lr_schedule: Schedule = "cosine"
+    min_lr_ratio: float = Field(0.1, ge=0.0, le=1.0)
+    warmup_steps: int = Field(5, ge=0, le=1_000_000, description="optimiser steps")
+    weight_decay: float = Field(0.0, ge=0.0, le=1.0)
+    max_grad_norm: float = Field(1.0, gt=0.0, le=1000.0)
+    temperature: float = Field(1.0, gt=0.0, le=5.0)
+    top_p: float = Field(1.0, gt=0.0, le=1.0)
+    validation_frequency: int = Field(10, ge=1, le=1_000_000, description="iterations between validations")
+    validation_samples: int = Field(192, ge=1, le=1_000_000)
+    patience: int = Field(10, ge=1, le=1_000_000, description="validations without improvement before stopping")
+    min_improvement: float = Field(0.001, ge=0.0, le=1.0)
+    save_frequency: int = Field(10, ge=1, le=1_000_000, description="iterations between checkpoints")
+    save_total_limit: int = Field(2, ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _batches_divide(self) -> RLConfig:
+        if self.rollout_batch_size % self.mini_batch_size:
+            raise ValueError(
+                f"rollout_batch_size ({self.rollout_batch_size}) must be a multiple of "
+                f"mini_batch_size ({self.mini_batch_size})"
+            )
+        if self.mini_batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"mini_batch_size ({self.mini_batch_size}) must be a multiple of "
+                f"micro_batch_size ({self.micro_batch_size})"
+            )
+        return self
+
+
+class EvaluationConfig(Section):
+    """The fixed tasks every model meets, and how it is asked."""
+
+    num_samples: int = Field(1000, ge=1, le=1_000_000, description="tasks an environment")
+    unseen_family_samples: int = Field(200, ge=0, le=1_000_000, description="tasks of program families never trained on")
+    task_seed: int = Field(0, ge=0, le=2**31 - 1)
+    batch_size: int = Field(64, ge=1, le=65536)
+    temperature: float = Field(0.0, ge=0.0, le=5.0)
+    top_p: float = Field(1.0, gt=0.0, le=1.0)
+    rules: Literal["affine-2025-11"] = "affine-2025-11"
+
+
+class SamplingConfig(Section):
+    """Statistics of the report: level of the intervals and prior of the Beta posterior."""
+
+    confidence_level: float = Field(0.80, gt=0.0, lt=1.0)
+    beta_prior_alpha: float = Field(0.5, gt=0.0, le=100.0)
+    beta_prior_beta: float = Field(0.5, gt=0.0, le=100.0)
+    bootstrap_samples: int = Field(10_000, ge=100, le=10_000_000)
+    epsilon: float = Field(0.0, ge=0.0, lt=1.0, description="a smaller difference counts as none")
+    decision_probability: float = Field(0.9, gt=0.5, lt=1.0, description="posterior needed for a verdict")
+
+
+class TrackingConfig(Section):
+    """Where events go besides the run's own events.jsonl."""
+
+    use_wandb: bool = False
+    wandb_project: str = Field("affine", min_length=1)
+    wandb_entity: str | None = None
+    wandb_mode: Literal["online", "offline"] = "online"
+    keep_tokens: int = Field(2, ge=0, le=1000, description="last RL iterations whose token ids are kept")
+
+
+class SandboxConfig(Section):
+    """Limits of one run of a model-written program."""
+
+    workers: int = Field(2, ge=1, le=1024)
+    cpu_seconds: float = Field(10.0, gt=0.0, le=600.0)
+    wall_seconds: float = Field(30.0, gt=0.0, le=3600.0)
+    memory_mib: int = Field(512, ge=32, le=65536)
+    output_bytes: int = Field(1_000_000, ge=1024, le=1_000_000_000)
+
+
+class Config(Section):
+    """The whole file."""
+
+    run: str = Field("default", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+    model: ModelConfig = Field(default_factory=lambda: ModelConfig.model_construct())
+    data: DataConfig = Field(default_factory=lambda: DataConfig.model_construct())
+    training: TrainingConfig = Field(default_factory=lambda: TrainingConfig.model_construct())
+    rl_training: RLConfig = Field(default_factory=lambda: RLConfig.model_construct())
+    evaluation: EvaluationConfig = Field(default_factory=lambda: EvaluationConfig.model_construct())
+    sampling: SamplingConfig = Field(default_factory=lambda: SamplingConfig.model_construct())
+    tracking: TrackingConfig = Field(default_factory=lambda: TrackingConfig.model_construct())
+    sandbox: SandboxConfig = Field(default_factory=lambda: SandboxConfig.model_construct())
+
+
+# (the loader below is owned by the config helper: load_config, --set, did-you-mean, removed keys)
+_ = (difflib, re, Iterator, Sequence, Path, Any, yaml, ValidationError, ConfigError)
