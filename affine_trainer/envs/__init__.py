@@ -1,0 +1,1 @@
+"""The environments: tasks posed as text and graded by a program."""
