@@ -1,0 +1,192 @@
+"""The command line: one thin command a stage, which imports its stage inside the function."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from affine_trainer import __version__
+from affine_trainer.cli.group import AffineGroup
+
+if TYPE_CHECKING:
+    from affine_trainer.config import Config
+
+STEPS = "The five steps"
+MORE = "All at once, and looking around"
+DEFAULT_CONFIG = Path("config.yaml")
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", metavar="FILE", help="Configuration file; config.yaml here when not given."
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", "-s", metavar="KEY=VALUE", help="Override one key, e.g. training.num_epochs=1; repeatable."
+    ),
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Redo the step although its folder is already complete.")
+]
+TaskKey = Annotated[str, typer.Argument(metavar="KEY", help="A task key, e.g. affine:sat@validator/17.")]
+Rules = Annotated[
+    str | None,
+    typer.Option("--rules", metavar="PROFILE", help="How the task is posed and graded: affine-2025-11."),
+]
+
+app = typer.Typer(
+    cls=AffineGroup,
+    name="affine",
+    help="From a base language model to a proven better one, on one machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The `affine` command; `arguments` stand before those of the shell (scripts/ fix the step this way)."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    app(args=[*(arguments or ()), *sys.argv[1:]], prog_name="affine")
+
+
+def print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"affine {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def top_level(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=print_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """From a base language model to a proven better one, on one machine: collect, SFT, PPO, evaluate, compare."""
+
+
+@app.command(rich_help_panel=STEPS)
+def collect(config: ConfigFile = None, overrides: Overrides = None, force: Force = False) -> None:
+    """(1) Collect verified expert data, and fix the tasks of RL and evaluation."""
+    from affine_trainer.stages.collect import collect as stage
+
+    stage(read_config(config, overrides), force=force)
+
+
+@app.command(rich_help_panel=STEPS)
+def sft(config: ConfigFile = None, overrides: Overrides = None, force: Force = False) -> None:
+    """(2) Fine-tune the base model on the collected data."""
+    from affine_trainer.stages.sft import sft as stage
+
+    stage(read_config(config, overrides), force=force)
+
+
+@app.command(rich_help_panel=STEPS)
+def rl(config: ConfigFile = None, overrides: Overrides = None, force: Force = False) -> None:
+    """(3) Train the fine-tuned model further with PPO, on rollouts in the environments."""
+    from affine_trainer.stages.rl import rl as stage
+
+    stage(read_config(config, overrides), force=force)
+
+
+@app.command("eval", rich_help_panel=STEPS)
+def evaluate(
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", "-m", help="base, sft, rl, a folder or a hub id; when not given the last one trained."
+        ),
+    ] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    force: Force = False,
+) -> None:
+    """(4) Evaluate a model on the fixed evaluation tasks."""
+    from affine_trainer.stages.evaluate import evaluate as stage
+
+    stage(read_config(config, overrides), model, force=force)
+
+
+@app.command(rich_help_panel=STEPS)
+def compare(
+    candidate: Annotated[str, typer.Argument(help="The evaluated model that should be better.")] = "rl",
+    baselines: Annotated[
+        list[str] | None,
+        typer.Argument(help="The evaluated models it must beat; base and sft when not given."),
+    ] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    force: Force = False,
+) -> None:
+    """(5) Compare evaluated models, task by task, and give the verdict."""
+    from affine_trainer.stages.compare import compare as stage
+
+    stage(read_config(config, overrides), candidate, tuple(baselines or ("base", "sft")), force=force)
+
+
+@app.command(rich_help_panel=MORE)
+def run(config: ConfigFile = None, overrides: Overrides = None, force: Force = False) -> None:
+    """All five steps, skipping those already done."""
+    from affine_trainer.cli.run import run_all
+
+    run_all(read_config(config, overrides), force=force)
+
+
+@app.command("config", rich_help_panel=MORE)
+def show_config(config: ConfigFile = None, overrides: Overrides = None) -> None:
+    """Print the resolved configuration."""
+    from affine_trainer.config import resolved_yaml
+
+    typer.echo(resolved_yaml(read_config(config, overrides)), nl=False)
+
+
+@app.command(rich_help_panel=MORE)
+def doctor(
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Show what this machine has and what the configuration would need."""
+    from affine_trainer.stages.doctor import doctor as stage
+
+    stage(read_config(config, overrides), as_json=as_json)
+
+
+@app.command(rich_help_panel=MORE)
+def task(key: TaskKey, rules: Rules = None, config: ConfigFile = None, overrides: Overrides = None) -> None:
+    """Print the prompt of one task."""
+    from affine_trainer.stages.grade import task_prompt
+
+    typer.echo(task_prompt(read_config(config, with_rules(overrides, rules)), key))
+
+
+@app.command(rich_help_panel=MORE)
+def grade(key: TaskKey, rules: Rules = None, config: ConfigFile = None, overrides: Overrides = None) -> None:
+    """Grade one reply, read from stdin, against one task; prints JSON."""
+    from affine_trainer.stages.grade import grade as stage
+
+    reply = typer.get_text_stream("stdin", encoding="utf-8", errors="replace").read()
+    typer.echo(stage(read_config(config, with_rules(overrides, rules)), key, reply))
+
+
+def with_rules(overrides: Sequence[str] | None, rules: str | None) -> list[str]:
+    """`--rules R` is short for `--set evaluation.rules=R`."""
+    return [*(overrides or ()), *([f"evaluation.rules={rules}"] if rules else ())]
+
+
+def read_config(path: Path | None, overrides: Sequence[str] | None) -> Config:
+    """The configuration of this call; without a file here, the embedded default, and a note that says so."""
+    from affine_trainer.config import load_config
+
+    if path is None and DEFAULT_CONFIG.exists():
+        path = DEFAULT_CONFIG
+    if path is None:
+        typer.secho("no config.yaml in this folder: using the embedded default", dim=True, err=True)
+    return load_config(path, overrides or ())

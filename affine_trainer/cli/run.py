@@ -1,0 +1,42 @@
+"""`affine run`: the five steps in order, each skipping what is already done, and the verdict at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from affine_trainer.stages.collect import collect
+from affine_trainer.stages.compare import compare
+from affine_trainer.stages.evaluate import evaluate
+from affine_trainer.stages.rl import rl
+from affine_trainer.stages.sft import sft
+
+if TYPE_CHECKING:
+    from affine_trainer.config import Config
+
+MODELS = ("base", "sft", "rl")
+
+
+def run_all(config: Config, *, force: bool = False) -> Path:
+    """Run every step; returns the folder of the comparison. Steps with an equal fingerprint are skipped."""
+    begun = time.monotonic()
+    steps: list[tuple[str, Callable[[], Path]]] = [
+        ("1 collect", partial(collect, config, force=force)),
+        ("2 sft", partial(sft, config, force=force)),
+        ("3 rl", partial(rl, config, force=force)),
+        *((f"4 eval {name}", partial(evaluate, config, name, force=force)) for name in MODELS),
+        ("5 compare", partial(compare, config, "rl", ("base", "sft"), force=force)),
+    ]
+    written: list[tuple[str, Path]] = []
+    for title, step in steps:
+        typer.secho(f"\naffine run · {title}", bold=True)
+        written.append((title, step()))
+    typer.secho(f"\naffine run · done in {time.monotonic() - begun:.0f} s", bold=True)
+    for title, path in written:
+        typer.echo(f"  {title:<12} {path}")
+    return written[-1][1]
