@@ -22,29 +22,22 @@ DEFAULT_CONFIG = Path("config.yaml")
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Option(
-        "--config", "-c", metavar="FILE", help="Configuration file; config.yaml here when not given."
-    ),
+    typer.Option("--config", "-c", metavar="FILE", help="The configuration; by default config.yaml here."),
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", "-s", metavar="KEY=VALUE", help="Override one key, e.g. training.num_epochs=1; repeatable."
-    ),
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a key, e.g. training.num_epochs=1."),
 ]
-Force = Annotated[
-    bool, typer.Option("--force", help="Redo the step although its folder is already complete.")
-]
+Force = Annotated[bool, typer.Option("--force", help="Redo the step although it is complete.")]
 TaskKey = Annotated[str, typer.Argument(metavar="KEY", help="A task key, e.g. affine:sat@validator/17.")]
 Rules = Annotated[
     str | None,
-    typer.Option("--rules", metavar="PROFILE", help="How the task is posed and graded: affine-2025-11."),
+    typer.Option("--rules", metavar="PROFILE", help="How the task is posed and graded."),
 ]
 
 app = typer.Typer(
     cls=AffineGroup,
     name="affine",
-    help="From a base language model to a proven better one, on one machine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -66,15 +59,15 @@ def print_version(wanted: bool) -> None:
 def top_level(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=print_version, is_eager=True, help="Show the version and exit."),
+        typer.Option("--version", callback=print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """From a base language model to a proven better one, on one machine: collect, SFT, PPO, evaluate, compare."""
+    """From a base language model to a proven better one, on one machine."""
 
 
 @app.command(rich_help_panel=STEPS)
 def collect(config: ConfigFile = None, overrides: Overrides = None, force: Force = False) -> None:
-    """(1) Collect verified expert data, and fix the tasks of RL and evaluation."""
+    """(1) Collect verified expert data and the task lists."""
     from affine_trainer.stages.collect import collect as stage
 
     stage(read_config(config, overrides), force=force)
@@ -90,7 +83,7 @@ def sft(config: ConfigFile = None, overrides: Overrides = None, force: Force = F
 
 @app.command(rich_help_panel=STEPS)
 def rl(config: ConfigFile = None, overrides: Overrides = None, force: Force = False) -> None:
-    """(3) Train the fine-tuned model further with PPO, on rollouts in the environments."""
+    """(3) Train the fine-tuned model with PPO on its own rollouts."""
     from affine_trainer.stages.rl import rl as stage
 
     stage(read_config(config, overrides), force=force)
@@ -101,7 +94,7 @@ def evaluate(
     model: Annotated[
         str | None,
         typer.Option(
-            "--model", "-m", help="base, sft, rl, a folder or a hub id; when not given the last one trained."
+            "--model", "-m", help="base, sft, rl, a folder or a hub id; by default the last one trained."
         ),
     ] = None,
     config: ConfigFile = None,
@@ -116,10 +109,10 @@ def evaluate(
 
 @app.command(rich_help_panel=STEPS)
 def compare(
-    candidate: Annotated[str, typer.Argument(help="The evaluated model that should be better.")] = "rl",
+    candidate: Annotated[str, typer.Argument(help="The model that should be better.")] = "rl",
     baselines: Annotated[
         list[str] | None,
-        typer.Argument(help="The evaluated models it must beat; base and sft when not given."),
+        typer.Argument(help="The models it must beat; by default base and sft."),
     ] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,

@@ -31,7 +31,7 @@ class AffineGroup(TyperGroup):
             if command is not None and not command.hidden:
                 panel = getattr(command, "rich_help_panel", None)
                 title = panel if isinstance(panel, str) else "Commands"
-                panels.setdefault(title, []).append((name, command.get_short_help_str(width)))
+                panels.setdefault(title, []).append((name, command.get_short_help_str(limit=200)))
         options = [record for p in self.get_params(ctx) if (record := p.get_help_record(ctx))]
         lines = ["", f" Usage: {ctx.command_path} [OPTIONS] COMMAND [ARGS]...", ""]
         lines += textwrap.wrap(self.help or "", width - 2, initial_indent=" ", subsequent_indent=" ")
