@@ -43,7 +43,9 @@ class AffineDataConfig(Section):
     sat_family: Literal["small", "guide", "validator"] = "small"
     programs: str = Field("generated", min_length=1, description="generated, a hub id, or a local file")
     programs_split: str = Field("train", min_length=1)
-    buffer_size: int = Field(1000, ge=1, le=10_000_000, description="rows kept at least in the stream's buffer")
+    buffer_size: int = Field(
+        1000, ge=1, le=10_000_000, description="rows kept at least in the stream's buffer"
+    )
     max_batch: int = Field(100, ge=1, le=100_000, description="rows taken from the stream at a time")
 
     @model_validator(mode="after")
@@ -122,7 +124,9 @@ class RLConfig(Section):
     top_p: float = Field(1.0, gt=0.0, le=1.0)
     validation_frequency: int = Field(10, ge=1, le=1_000_000, description="iterations between validations")
     validation_samples: int = Field(192, ge=1, le=1_000_000)
-    patience: int = Field(10, ge=1, le=1_000_000, description="validations without improvement before stopping")
+    patience: int = Field(
+        10, ge=1, le=1_000_000, description="validations without improvement before stopping"
+    )
     min_improvement: float = Field(0.001, ge=0.0, le=1.0)
     save_frequency: int = Field(10, ge=1, le=1_000_000, description="iterations between checkpoints")
     save_total_limit: int = Field(2, ge=1, le=1000)
@@ -146,7 +150,9 @@ class EvaluationConfig(Section):
     """The fixed tasks every model meets, and how it is asked."""
 
     num_samples: int = Field(1000, ge=1, le=1_000_000, description="tasks an environment")
-    unseen_family_samples: int = Field(200, ge=0, le=1_000_000, description="tasks of program families never trained on")
+    unseen_family_samples: int = Field(
+        200, ge=0, le=1_000_000, description="tasks of program families never trained on"
+    )
     task_seed: int = Field(0, ge=0, le=2**31 - 1)
     batch_size: int = Field(64, ge=1, le=65536)
     temperature: float = Field(0.0, ge=0.0, le=5.0)
@@ -200,5 +206,17 @@ class Config(Section):
     sandbox: SandboxConfig = Field(default_factory=lambda: SandboxConfig.model_construct())
 
 
-# (the loader below is owned by the config helper: load_config, --set, did-you-mean, removed keys)
-_ = (difflib, re, Iterator, Sequence, Path, Any, yaml, ValidationError, ConfigError)
+def flatten(config: BaseModel) -> dict[str, Any]:
+    """Every value under its dotted key, e.g. {"training.lora_r": 64}; JSON types only."""
+    return dict(_leaves("", config.model_dump(mode="json")))
+
+
+def _leaves(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _leaves(f"{prefix}.{key}" if prefix else key, item)
+    else:
+        yield prefix, value
+
+
+_ = (difflib, re, Sequence, Path, yaml, ValidationError, ConfigError)

@@ -1,0 +1,35 @@
+"""A run's folders and files: JSON lines, atomic writes, manifests, lock and fingerprint of a stage."""
+
+from affine_trainer.artifacts.files import (
+    append_jsonl,
+    disk_full_is_a_sentence,
+    read_jsonl,
+    repair_jsonl,
+    sha256_file,
+    without_nan,
+    write_atomic,
+    write_json,
+    write_jsonl,
+)
+from affine_trainer.artifacts.folder import StageFolder, require, stage_folder
+from affine_trainer.artifacts.manifest import Manifest, data_dir, log_dir, model_dir, read_manifest
+
+__all__ = [
+    "Manifest",
+    "StageFolder",
+    "append_jsonl",
+    "data_dir",
+    "disk_full_is_a_sentence",
+    "log_dir",
+    "model_dir",
+    "read_jsonl",
+    "read_manifest",
+    "repair_jsonl",
+    "require",
+    "sha256_file",
+    "stage_folder",
+    "without_nan",
+    "write_atomic",
+    "write_json",
+    "write_jsonl",
+]

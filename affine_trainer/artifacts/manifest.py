@@ -1,0 +1,180 @@
+"""The manifest of a finished folder: what made it, from what, and the hash of every file in it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from affine_trainer import __version__
+from affine_trainer.artifacts.files import sha256_file
+from affine_trainer.config import Config, flatten
+from affine_trainer.errors import StageError
+from affine_trainer.records import sha256_of
+
+MANIFEST_FILE = "manifest.json"
+PACKAGES = (
+    "affine-trainer",
+    "accelerate",
+    "datasets",
+    "numpy",
+    "peft",
+    "python-sat",
+    "scipy",
+    "tokenizers",
+    "torch",
+    "transformers",
+    "trl",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """`depends_on` holds what the fingerprint is taken of: package version, config keys, inputs.
+
+    `inputs` maps a name to {path, digest}, `files` a relative path to {sha256, bytes}; `created` is UTC.
+    """
+
+    stage: str
+    fingerprint: str
+    depends_on: dict[str, Any]
+    config: dict[str, Any]
+    seed: int
+    git_commit: str | None
+    git_dirty: bool | None
+    packages: dict[str, str]
+    device: dict[str, Any]
+    inputs: dict[str, dict[str, str]]
+    files: dict[str, dict[str, Any]]
+    metrics: dict[str, Any]
+    created: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def digest(self) -> str:
+        """What later stages depend on: how the folder was made and what came out, but not when."""
+        contents = {name: entry["sha256"] for name, entry in self.files.items()}
+        return sha256_of({"fingerprint": self.fingerprint, "files": contents})
+
+
+def data_dir(config: Config) -> Path:
+    return Path("data") / config.run
+
+
+def model_dir(config: Config, leaf: str) -> Path:
+    return Path("models") / config.run / leaf
+
+
+def log_dir(config: Config, *parts: str) -> Path:
+    return Path("logs", config.run, *parts)
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of `folder`, or None where it has none; StageError where it cannot be read."""
+    path = folder / MANIFEST_FILE
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_bytes())
+        return Manifest(**{item.name: content[item.name] for item in fields(Manifest)})
+    except (ValueError, KeyError, TypeError) as error:
+        raise StageError(
+            f"{path} is broken ({error}): put the original back, or redo the stage with --force."
+        ) from error
+
+
+def dependencies(config: Config, reads: Sequence[str], inputs: Mapping[str, Path]) -> dict[str, Any]:
+    """What a stage's result depends on; `reads` are dotted keys or whole sections of the config."""
+    values = flatten(config)
+    chosen = {}
+    for read in reads:
+        found = {key: value for key, value in values.items() if key == read or key.startswith(f"{read}.")}
+        if not found:
+            raise KeyError(f"no config key {read!r}")
+        chosen.update(found)
+    digests = {name: input_digest(path) for name, path in inputs.items()}
+    return {"version": __version__, "config": chosen, "inputs": digests}
+
+
+def fingerprint_of(stage: str, depends_on: Mapping[str, Any]) -> str:
+    return sha256_of({"stage": stage, **depends_on})
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """In words, what two `dependencies` disagree on."""
+    found = []
+    if old["version"] != new["version"]:
+        found.append(f"affine-trainer was {old['version']}, now {new['version']}")
+    for key in sorted(old["config"].keys() | new["config"].keys()):
+        was, now = (
+            json.dumps(side["config"][key]) if key in side["config"] else "unset" for side in (old, new)
+        )
+        if was != now:
+            found.append(f"{key} was {was}, now {now}")
+    for name in sorted(old["inputs"].keys() | new["inputs"].keys()):
+        if old["inputs"].get(name) != new["inputs"].get(name):
+            found.append(f"its input `{name}` has changed")
+    return found
+
+
+def input_digest(path: Path) -> str:
+    """The digest of a finished stage folder, of any other folder's files, or of a single file."""
+    if path.is_file():
+        return sha256_file(path)
+    if not path.is_dir():
+        raise StageError(f"{path} does not exist, and this stage needs it.")
+    manifest = read_manifest(path)
+    if manifest is not None:
+        return manifest.digest
+    return sha256_of({name: entry["sha256"] for name, entry in file_records(path).items()})
+
+
+def file_records(folder: Path) -> dict[str, dict[str, Any]]:
+    """Hash and size of every file below `folder`, the manifest and hidden files left out."""
+    return {
+        str(path.relative_to(folder)): {"sha256": sha256_file(path), "bytes": path.stat().st_size}
+        for path in _visible_files(folder)
+    }
+
+
+def _visible_files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        hidden = any(part.startswith(".") for part in parts)
+        if path.is_file() and not hidden and parts != (MANIFEST_FILE,):
+            yield path
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of what decides results, from the installed metadata: nothing is imported."""
+    versions = {"python": platform.python_version(), "affine-trainer": __version__}
+    for name in PACKAGES[1:]:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def git_state() -> tuple[str | None, bool | None]:
+    """Commit and dirty flag of the repository around the current directory; (None, None) without one."""
+    commit = _git("rev-parse", "HEAD")
+    if commit is None:
+        return None, None
+    status = _git("status", "--porcelain", "--untracked-files=no")
+    return commit, None if status is None else bool(status)
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
