@@ -1,0 +1,1 @@
+"""Whatever answers a task: a model in this process, or a script."""

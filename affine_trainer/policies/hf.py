@@ -1,0 +1,252 @@
+"""A transformers causal language model as a policy: loading, the one prompt encoder, and batched replies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import huggingface_hub
+import torch
+from huggingface_hub.errors import HfHubHTTPError
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+import affine_trainer
+from affine_trainer.config import Config
+from affine_trainer.errors import AffineError
+from affine_trainer.policies.decoding import Decoded, decode
+from affine_trainer.records import Completion, Conversation, Message, Sampling
+
+NANO = Path(affine_trainer.__file__).parent / "nano"
+
+# The base error of the HTTP library beneath the hub's client, which differs between the client's versions.
+HTTP_ERROR: type[Exception] = next(c for c in HfHubHTTPError.__mro__ if c.__name__ == "HTTPError")
+
+# Stands for the assistant's text when the template's own text around an observation is looked up.
+_PLACEHOLDER = "\N{SYMBOL FOR UNIT SEPARATOR}reply\N{SYMBOL FOR UNIT SEPARATOR}"
+
+
+class HFPolicy:
+    """Answers with a model in this process; `model` may carry an active adapter and stays the caller's."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        name: str,
+        max_prompt_tokens: int,
+        device: str | None = None,
+    ) -> None:
+        self.name = name
+        self.model = cast(PreTrainedModel, torch.nn.Module.to(model, device)) if device else model
+        self.tokenizer = tokenizer
+        self.max_prompt_tokens = max_prompt_tokens
+        self.stop_ids = stop_token_ids(model, tokenizer)
+
+    def reply(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[Completion]:
+        """Answer every conversation as one batch.
+
+        Prompt, observation and sampled ids are appended to `token_ids`; `action_mask` and `logprobs` grow
+        with them, one entry a token id, 0 on tokens that were not sampled.
+        """
+        for conversation in conversations:
+            self._append_input(conversation)
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            decoded = decode(
+                self.model,
+                [conversation.token_ids for conversation in conversations],
+                sampling,
+                stop_ids=self.stop_ids,
+                pad_id=pad_token_id(self.tokenizer),
+            )
+        finally:
+            self.model.train(was_training)
+        return [self._append_reply(*pair) for pair in zip(conversations, decoded, strict=True)]
+
+    def _append_input(self, conversation: Conversation) -> None:
+        if not conversation.token_ids:
+            new_ids = encode_prompt(self.tokenizer, conversation.messages)
+        else:
+            stopped = conversation.token_ids[-1] in self.stop_ids
+            new_ids = encode_observation(self.tokenizer, conversation.messages[-1].content, stopped)
+        total = len(conversation.token_ids) + len(new_ids)
+        if total > self.max_prompt_tokens:
+            where = f" of {conversation.task.key}" if conversation.task else ""
+            raise AffineError(
+                f"the prompt{where} has {total} tokens, more than model.max_prompt_tokens = "
+                f"{self.max_prompt_tokens}; raise that key or take shorter tasks (no prompt is truncated)"
+            )
+        conversation.token_ids += new_ids
+        conversation.action_mask += [0] * len(new_ids)
+        conversation.logprobs += [0.0] * len(new_ids)
+
+    def _append_reply(self, conversation: Conversation, decoded: Decoded) -> Completion:
+        ids = decoded.token_ids
+        text = decode_text(self.tokenizer, ids[:-1] if decoded.stopped else ids)
+        conversation.messages.append(Message("assistant", text))
+        conversation.token_ids += ids
+        conversation.action_mask += [1] * len(ids)
+        conversation.logprobs += decoded.logprobs
+        return Completion(text, tuple(ids), tuple(decoded.logprobs), "stop" if decoded.stopped else "length")
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
+    """The token ids of `messages`, ending where the reply begins: the one encoder of all stages."""
+    chat = _chat(tokenizer, messages)
+    ids = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
+    return cast(list[int], ids)
+
+
+def encode_completion(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """The token ids of a reply as a model would sample them: its text, then the stop token."""
+    if not isinstance(tokenizer.eos_token_id, int):
+        raise AffineError(f"the tokenizer of {tokenizer.name_or_path} names no stop token (eos_token)")
+    return [*tokenizer.encode(text, add_special_tokens=False), tokenizer.eos_token_id]
+
+
+def encode_observation(tokenizer: PreTrainedTokenizerBase, observation: str, stopped: bool) -> list[int]:
+    """The token ids between one reply and the next: the template's text around a user message.
+
+    The leading stop token is left out where the reply already ended with it (`stopped`).
+    """
+    chat = [Message("user", "?"), Message("assistant", _PLACEHOLDER), Message("user", observation)]
+    text = tokenizer.apply_chat_template(_chat(tokenizer, chat), add_generation_prompt=True, tokenize=False)
+    suffix = str(text).split(_PLACEHOLDER, 1)[1]
+    if stopped and isinstance(tokenizer.eos_token, str):
+        suffix = suffix.removeprefix(tokenizer.eos_token)
+    return tokenizer.encode(suffix, add_special_tokens=False)
+
+
+def decode_text(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
+    """The text of sampled ids, special tokens left out."""
+    return str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+
+def stop_token_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """The ids that end a reply: the tokenizer's end token and those of the model's generation config."""
+    configured = getattr(model.generation_config, "eos_token_id", None)
+    ids = configured if isinstance(configured, list) else [configured]
+    found = frozenset(token for token in [*ids, tokenizer.eos_token_id] if isinstance(token, int))
+    if not found:
+        raise AffineError(f"{tokenizer.name_or_path} names no stop token; set eos_token in its tokenizer")
+    return found
+
+
+def pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The id that fills left padding; any id would do, since padding is masked."""
+    return next((t for t in (tokenizer.pad_token_id, tokenizer.eos_token_id) if isinstance(t, int)), 0)
+
+
+def model_path(name: str) -> str:
+    """What transformers loads for a `model.name`: the embedded model, a local folder, or a hub id."""
+    if name == "nano":
+        return str(NANO)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return str(path)
+    if path.exists():
+        raise AffineError(f"the model {name} is a file; name the folder that holds its weights")
+    inside_a_folder = path.parent != Path() and path.parent.is_dir()
+    if inside_a_folder or name.startswith(("/", ".", "~")) or name.count("/") > 1:
+        raise AffineError(f"the model folder {name} does not exist; check the path or name a hub id")
+    return name
+
+
+def load_tokenizer(name: str, config: Config) -> PreTrainedTokenizerBase:
+    """The tokenizer of a `model.name` or of an adapter folder that carries one."""
+    path = model_path(name)
+    if is_adapter(path) and not (Path(path) / "tokenizer_config.json").is_file():
+        path = model_path(config.model.name)
+    return _from_pretrained(AutoTokenizer, path, config)
+
+
+def load_model(name: str, config: Config) -> PreTrainedModel:
+    """The model in evaluation mode, on the CPU; a PEFT adapter comes merged into `model.name`."""
+    path = model_path(name)
+    base = model_path(config.model.name) if is_adapter(path) else path
+    options = {"dtype": model_dtype(config), "attn_implementation": config.model.attn_implementation}
+    model = _from_pretrained(AutoModelForCausalLM, base, config, **options)
+    return merged(model, path) if is_adapter(path) else model.eval()
+
+
+def merged(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
+    """`model` with the PEFT adapter folder merged into its weights, which makes sampling faster."""
+    from peft import PeftModel
+
+    try:
+        return PeftModel.from_pretrained(model, adapter).merge_and_unload().eval()
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise AffineError(
+            f"the adapter {adapter} does not load on model.name = {model.name_or_path}: {_first_line(error)}"
+        ) from error
+
+
+def load_policy(name: str, config: Config, label: str) -> HFPolicy:
+    """The policy of `nano`, a local model or adapter folder, or a hub id; `label` names it in the records."""
+    model = load_model(name, config)
+    needed = config.model.max_prompt_tokens + config.model.max_new_tokens
+    longest = getattr(model.config, "max_position_embeddings", None) or needed
+    if needed > longest:
+        raise AffineError(
+            f"model.max_prompt_tokens + model.max_new_tokens = {needed} is more than "
+            f"the {longest} positions of {name}"
+        )
+    return HFPolicy(
+        model,
+        load_tokenizer(name, config),
+        name=label,
+        max_prompt_tokens=config.model.max_prompt_tokens,
+        device="cuda" if torch.cuda.is_available() else "cpu",
+    )
+
+
+def model_dtype(config: Config) -> torch.dtype:
+    """`model.dtype`; "auto" is float32 on a CPU and bfloat16 on a GPU."""
+    name = config.model.dtype
+    if name == "auto":
+        name = "bfloat16" if torch.cuda.is_available() else "float32"
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
+
+
+def is_adapter(path: str) -> bool:
+    """Whether a folder holds a PEFT adapter rather than a whole model."""
+    return (Path(path) / "adapter_config.json").is_file()
+
+
+def _from_pretrained(kind: Any, path: str, config: Config, **options: Any) -> Any:
+    local = Path(path).is_dir()
+    if not local:
+        options["revision"] = config.model.revision
+        _require_hub_model(path, config.model.revision)
+    try:
+        return kind.from_pretrained(
+            path, trust_remote_code=config.model.trust_remote_code, local_files_only=local, **options
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        where = "the folder" if local else "the hub model"
+        raise AffineError(f"cannot load {where} {path}: {_first_line(error)}") from error
+
+
+def _require_hub_model(name: str, revision: str | None) -> None:
+    # Asked once here because transformers tries an unreachable hub again for a minute before it says so.
+    if isinstance(huggingface_hub.try_to_load_from_cache(name, "config.json", revision=revision), str):
+        return
+    try:
+        huggingface_hub.HfApi().model_info(name, revision=revision, timeout=20)
+    except (OSError, ValueError, HTTP_ERROR) as error:
+        raise AffineError(
+            f"{name} is neither a local folder nor a model that the hub gives: {_first_line(error)}"
+        ) from error
+
+
+def _chat(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[dict[str, str]]:
+    if not tokenizer.chat_template:
+        raise AffineError(f"the tokenizer of {tokenizer.name_or_path} has no chat template; use a chat model")
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
