@@ -1,0 +1,287 @@
+"""Families of the topic strings: cutting, joining, padding and rewriting one or two short words."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from affine_trainer.envs.programs.family import Family
+from affine_trainer.envs.programs.inputs import word
+from affine_trainer.envs.programs.vocabulary import ALPHABET, MARKS
+
+family = partial(Family, topic="strings")
+
+PARTS = {
+    "s": "the letters of s",
+    "s[::-1]": "the letters of s from last to first",
+    "s[1:]": "all letters of s but the first",
+    "s[:-1]": "all letters of s but the last",
+    "s[::2]": "every second letter of s, from the first,",
+}
+LETTER_PAIRS = {
+    first + second: f"{first} and {second}" for first in "aeiou" for second in "bcdghklmnprstw"
+} | {"aeiou": "a, e, i, o and u"}
+
+STRINGS = (
+    family(
+        name="replace_letter",
+        reads="a word s",
+        program="""
+            s = input()
+            print(s.replace("$c", "$d"))
+        """,
+        descriptions=(
+            "print s with every $c replaced by $d",
+            "replace each letter $c in s with $d and print the word",
+            "write $d instead of $c everywhere in s and print it",
+        ),
+        parameters={"c": ALPHABET, "d": ALPHABET},
+        where=lambda chosen: chosen["c"] != chosen["d"],
+        inputs=(word("c"),),
+        edges=("$c$c", "$d$c", "$d"),
+        difficulty=0.15,
+    ),
+    family(
+        name="join_letters",
+        reads="a word s",
+        program="""
+            s = input()
+            print("$m".join($part))
+        """,
+        descriptions=(
+            "print $part with $m between them",
+            "join $part by $m and print the result",
+            "take $part, put $m between neighbours and print that",
+        ),
+        parameters={"m": MARKS, "part": PARTS},
+        inputs=(word(),),
+        edges=("a", "ab"),
+        difficulty=0.2,
+    ),
+    family(
+        name="rotate_word",
+        reads="a word s",
+        program="""
+            s = input()
+            print(s[$k:] + "$m" + s[:$k])
+        """,
+        descriptions=(
+            "print s without its first $k letters, then $m, then those letters",
+            "move the first $k letters of s behind its end, with $m in between, and print it",
+            "cut s after $k letters and print the second part, $m and the first part",
+        ),
+        parameters={"k": range(1, 5), "m": MARKS},
+        inputs=(word(),),
+        edges=("a", "abc"),
+        difficulty=0.25,
+    ),
+    family(
+        name="keep_both_ends",
+        reads="a word s",
+        program="""
+            s = input()
+            print(s[:$i] + "$m" + s[-$j:])
+        """,
+        descriptions=(
+            "print the first $i letters of s, then $m, then the last $j letters",
+            "shorten s to its first $i and last $j letters with $m between them and print it",
+            "print $m between the opening $i and the closing $j letters of s",
+        ),
+        parameters={"i": range(1, 5), "m": MARKS, "j": range(1, 4)},
+        inputs=(word(),),
+        edges=("a", "ab", "abc"),
+        difficulty=0.25,
+    ),
+    family(
+        name="pad_word",
+        reads="a word s",
+        program="""
+            s = input()
+            print(s.$side($w, "$m"))
+        """,
+        descriptions=(
+            "fill s $side with $m up to a length of $w and print it",
+            "print s, made $w characters long with $m $side",
+            "add $m $side until s has $w characters, then print it",
+        ),
+        parameters={
+            "side": {"rjust": "on the left", "ljust": "on the right"},
+            "w": range(6, 13),
+            "m": MARKS,
+        },
+        inputs=(word(),),
+        edges=("a", "ab", "strawberries"),
+        difficulty=0.2,
+    ),
+    family(
+        name="letter_points",
+        reads="a word s",
+        program="""
+            s = input()
+            print(len(s) * $k + s.count("$c") * $p)
+        """,
+        descriptions=(
+            "print $k times the length of s plus $p for every $c in it",
+            "score $k for each letter of s and $p more for each $c, and print the score",
+            "print the points of s: $k a letter, and $p extra for every $c",
+        ),
+        parameters={"k": range(2, 6), "c": ALPHABET, "p": range(3, 8)},
+        inputs=(word("c"),),
+        edges=("$c", "$c$c$c", "zoo"),
+        difficulty=0.3,
+    ),
+    family(
+        name="remove_letters",
+        reads="a word s",
+        program="""
+            s = input()
+            r = ""
+            for c in s:
+                if c not in "$v":
+                    r += c
+            print(r)
+        """,
+        descriptions=(
+            "print s without the letters $v",
+            "remove every $v from s and print what is left",
+            "print the letters of s in order, leaving out $v",
+        ),
+        parameters={"v": LETTER_PAIRS},
+        inputs=(word("v"),),
+        edges=("sky", "$v", "x$v"),
+        difficulty=0.3,
+    ),
+    family(
+        name="repeat_letter",
+        reads="a word s",
+        program="""
+            s = input()
+            r = ""
+            for c in s:
+                if c == "$c":
+                    r += c * $k
+                else:
+                    r += c
+            print(r)
+        """,
+        descriptions=(
+            "print s with every $c written $k times",
+            "repeat each $c in s $k times, keep the other letters, and print the word",
+            "write $k letters $c for each $c of s and print the result",
+        ),
+        parameters={"c": ALPHABET, "k": range(2, 5)},
+        inputs=(word("c"),),
+        edges=("$c", "zoo", "a${c}b"),
+        difficulty=0.35,
+    ),
+    family(
+        name="shift_letters",
+        reads="a word s",
+        program="""
+            s = input()
+            r = ""
+            for c in s:
+                r += chr((ord(c) - 97 + $k) % 26 + 97)
+            print(r$post)
+        """,
+        descriptions=(
+            "move each letter of s $k places on in the alphabet, from z back to a, and print the word$post",
+            "shift every letter of s by $k with wrap-around and print the result$post",
+            "encode s with a Caesar shift of $k and print the code$post",
+        ),
+        parameters={
+            "k": range(1, 26),
+            "post": {"": "", "[::-1]": " from last to first", ".upper()": " in capitals"},
+        },
+        inputs=(word(),),
+        edges=("a", "z", "xyz"),
+        difficulty=0.6,
+    ),
+    family(
+        name="mark_positions",
+        reads="a word s",
+        program="""
+            s = input()
+            r = ""
+            for i in range(len(s)):
+                if i % $k == $q:
+                    r += "$m"
+                else:
+                    r += s[i]
+            print(r)
+        """,
+        descriptions=(
+            "counting places from 0, print s with $m at each place that leaves $q when divided by $k",
+            "replace s[i] by $m wherever i % $k is $q and print the word",
+            "print s, but put $m at every place i (from 0) whose remainder by $k is $q",
+        ),
+        parameters={"k": range(2, 5), "q": range(4), "m": MARKS},
+        where=lambda chosen: chosen["q"] < chosen["k"],
+        inputs=(word(),),
+        edges=("a", "abcd"),
+        difficulty=0.45,
+    ),
+    family(
+        name="capitals_by_order",
+        reads="a word s",
+        program="""
+            s = input()
+            r = ""
+            for c in s:
+                if c $op "$c":
+                    r += c.upper()
+                else:
+                    r += c
+            print(r)
+        """,
+        descriptions=(
+            "print s with each letter that comes $op $c in capitals",
+            "make every letter of s that is $op $c a capital and print the word",
+            "write the letters of s that stand $op $c in the alphabet as capitals and print s",
+        ),
+        parameters={
+            "op": {">": "after", "<": "before", ">=": "at or after", "<=": "at or before"},
+            "c": ALPHABET[3:23],
+        },
+        inputs=(word("c"),),
+        edges=("$c", "az"),
+        difficulty=0.4,
+    ),
+    family(
+        name="swap_heads",
+        reads="two words s and t on two lines",
+        program="""
+            s = input()
+            t = input()
+            print(t[:$i] + s[$i:] + "$m" + s[:$i] + t[$i:])
+        """,
+        descriptions=(
+            "swap the first $i letters of s and t and print the new words with $m between them",
+            "exchange the heads of $i letters of both words, then print them joined by $m",
+            "print s and t, joined by $m, after they traded their first $i letters",
+        ),
+        parameters={"i": range(1, 4), "m": MARKS},
+        inputs=(word(), word()),
+        edges=("a\nb", "abc\nxyz"),
+        difficulty=0.5,
+        held_out=True,
+    ),
+    family(
+        name="cut_at_letter",
+        reads="a word s",
+        program="""
+            s = input()
+            i = s.find("$c")
+            print(s[i + 1:] + "$m" + s[:i + 1])
+        """,
+        descriptions=(
+            "cut s behind its first $c (at the start if there is none) and print second part, $m, first part",
+            "print what follows the first $c of s, then $m, then the rest; without a $c print s and $m",
+            "swap the parts of s before and after its first $c, keep $c before the cut, put $m between, print it",
+        ),
+        parameters={"c": ALPHABET, "m": MARKS},
+        inputs=(word("c"),),
+        edges=("$c", "a$c", "${c}b"),
+        difficulty=0.55,
+        held_out=True,
+    ),
+)
