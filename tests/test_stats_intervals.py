@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import betaincinv
+from scipy.stats import beta as beta_distribution
 from scipy.stats import bootstrap as scipy_bootstrap
 
 from affine_trainer.stats import bootstrap_interval, jeffreys_interval, macro_interval
@@ -15,9 +15,10 @@ from affine_trainer.stats import bootstrap_interval, jeffreys_interval, macro_in
 @pytest.mark.parametrize(("successes", "trials", "level"), [(7, 20, 0.80), (1, 3, 0.95), (499, 1000, 0.99)])
 def test_jeffreys_ends_are_quantiles_of_the_beta_posterior(successes, trials, level):
     interval = jeffreys_interval(successes, trials, level)
-    a, b, tail = 0.5 + successes, 0.5 + trials - successes, (1 - level) / 2
-    assert interval.lower == pytest.approx(betaincinv(a, b, tail), abs=1e-9)
-    assert interval.upper == pytest.approx(betaincinv(a, b, 1 - tail), abs=1e-9)
+    posterior = beta_distribution(0.5 + successes, 0.5 + trials - successes)
+    assert interval.lower == pytest.approx(posterior.ppf((1 - level) / 2), abs=1e-9)
+    assert interval.upper == pytest.approx(posterior.isf((1 - level) / 2), abs=1e-9)
+    assert posterior.cdf(interval.upper) - posterior.cdf(interval.lower) == pytest.approx(level, abs=1e-9)
 
 
 def test_twenty_of_twenty_at_95_percent_starts_at_883_and_ends_at_1():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from affine_trainer.stats import (
     PairedCounts,
@@ -29,6 +30,14 @@ def test_mcnemar_is_the_two_sided_sign_test_on_discordant_tasks():
     counts = PairedCounts(both=50, only_candidate=9, only_baseline=2, neither=40)
     tail = sum(math.comb(11, k) for k in range(3)) / 2**11
     assert mcnemar_p(counts) == pytest.approx(2 * tail, abs=1e-9)
+
+
+@given(st.integers(0, 500), st.integers(0, 500))
+def test_mcnemar_agrees_with_the_exact_binomial_test(only_candidate, only_baseline):
+    counts = PairedCounts(0, only_candidate, only_baseline, 1)
+    if counts.num_discordant:
+        expected = binomtest(only_candidate, counts.num_discordant, 0.5).pvalue
+        assert mcnemar_p(counts) == pytest.approx(expected, abs=1e-9)
 
 
 def test_mcnemar_does_not_look_at_tasks_that_both_solve_or_fail():

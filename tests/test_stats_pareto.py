@@ -35,7 +35,7 @@ def test_swapping_the_models_swaps_dominates_and_dominated():
 
 
 def test_posterior_draws_centre_on_the_observed_difference():
-    draws = posterior_differences(BETTER, 100_000, np.random.default_rng(0))
+    (draws,) = posterior_differences([BETTER], draws=100_000)
     assert draws.mean() == pytest.approx(0.07, abs=1e-3)
     assert draws.std() == pytest.approx(np.sqrt((0.110 - 0.07**2) / 1000), rel=0.02)
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence, Sized
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.special import bdtr
 
 from affine_trainer.stats.intervals import (
     Interval,
@@ -66,9 +66,8 @@ def mcnemar_p(counts: PairedCounts) -> float:
 
     1 when no task is discordant.
     """
-    if counts.num_discordant == 0:
-        return 1.0
-    return float(binomtest(counts.only_candidate, counts.num_discordant, 0.5).pvalue)
+    fewer = min(counts.only_candidate, counts.only_baseline)
+    return min(1.0, 2.0 * float(bdtr(fewer, counts.num_discordant, 0.5)))
 
 
 def discordant_interval(counts: PairedCounts, level: float = 0.80) -> Interval:

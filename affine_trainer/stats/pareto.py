@@ -46,22 +46,24 @@ class Verdict:
     further_tasks: int | None
 
 
-def posterior_differences(counts: PairedCounts, draws: int, generator: np.random.Generator) -> np.ndarray:
-    """Draws of the true difference in success rate, shape (draws,).
+def posterior_differences(
+    tables: Sequence[PairedCounts], *, draws: int = 10_000, seed: int = 0
+) -> list[np.ndarray]:
+    """Draws of the true difference in success rate, one array of shape (draws,) an environment.
 
     A Dirichlet posterior on (only the candidate, only the baseline, no difference); given that a task is
     discordant, the candidate's share of it is then Beta(.5 + n01, .5 + n10), in line with McNemar's test.
     """
-    shares = generator.dirichlet(_posterior(counts), size=draws)
-    return shares[:, 0] - shares[:, 1]
+    generator = np.random.default_rng(seed)
+    shares = [generator.dirichlet(_posterior(table), size=draws) for table in tables]
+    return [share[:, 0] - share[:, 1] for share in shares]
 
 
 def dominance(
     tables: Sequence[PairedCounts], epsilon: float = 0.0, *, draws: int = 10_000, seed: int = 0
 ) -> Dominance:
     """Probabilities of each relation, from `draws` seeded posterior draws in every environment."""
-    generator = np.random.default_rng(seed)
-    gaps = [posterior_differences(table, draws, generator) for table in tables]
+    gaps = posterior_differences(tables, draws=draws, seed=seed)
     return _combine(
         [float(np.mean(gap > epsilon)) for gap in gaps], [float(np.mean(gap < -epsilon)) for gap in gaps]
     )
