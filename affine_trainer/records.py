@@ -184,6 +184,7 @@ class Episode:
     num_completion_tokens: int
     seconds: float
     conversation: Conversation | None = None  # kept for RL only, never written
+    difficulty: float | None = None  # the task's, for breakdowns
 
 
 def sha256_of(value: Any) -> str:
