@@ -1,0 +1,38 @@
+"""config.yaml as types: `load_config` reads a file, `Config()` alone is the embedded default."""
+
+from affine_trainer.config.loading import load_config, resolved_yaml
+from affine_trainer.config.sections import (
+    AffineDataConfig,
+    Config,
+    DataConfig,
+    EvaluationConfig,
+    ModelConfig,
+    RLConfig,
+    SamplingConfig,
+    SandboxConfig,
+    Schedule,
+    Section,
+    SingleTurnEnvironment,
+    TrackingConfig,
+    TrainingConfig,
+    flatten,
+)
+
+__all__ = [
+    "AffineDataConfig",
+    "Config",
+    "DataConfig",
+    "EvaluationConfig",
+    "ModelConfig",
+    "RLConfig",
+    "SamplingConfig",
+    "SandboxConfig",
+    "Schedule",
+    "Section",
+    "SingleTurnEnvironment",
+    "TrackingConfig",
+    "TrainingConfig",
+    "flatten",
+    "load_config",
+    "resolved_yaml",
+]

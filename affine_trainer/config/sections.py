@@ -1,0 +1,225 @@
+"""config.yaml as types: one frozen model a section, a range for every number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Schedule = Literal["constant", "linear", "cosine"]
+SingleTurnEnvironment = Literal["sat", "abd", "ded"]
+
+
+class Section(BaseModel):
+    """A group of keys: immutable, no unknown key, no silent conversion of text to a number."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=()
+    )
+
+
+class ModelConfig(Section):
+    """Which model is trained, and the lengths it works with (in tokens)."""
+
+    name: str = Field(default="nano", min_length=1, description="nano, a local folder, or a hub id")
+    revision: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    attn_implementation: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    trust_remote_code: bool = False
+    max_prompt_tokens: int = Field(default=512, ge=16, le=131072)
+    max_new_tokens: int = Field(default=160, ge=1, le=65536)
+
+
+class AffineDataConfig(Section):
+    """The three single-turn environments: which, in what shares, from where."""
+
+    environments: tuple[SingleTurnEnvironment, ...] = Field(default=("sat", "abd", "ded"), min_length=1)
+    weights: dict[SingleTurnEnvironment, Annotated[float, Field(ge=0.0, le=1000.0)]] = Field(
+        default={"sat": 1.0, "abd": 1.0, "ded": 1.0}, description="shares; any positive scale"
+    )
+    sat_family: Literal["small", "guide", "validator"] = "small"
+    programs: str = Field(
+        default="generated", min_length=1, description="generated, a hub id, or a local file"
+    )
+    programs_split: str = Field(default="train", min_length=1)
+    buffer_size: int = Field(
+        default=1000, ge=1, le=10_000_000, description="rows kept at least in the stream's buffer"
+    )
+    max_batch: int = Field(default=100, ge=1, le=100_000, description="rows taken from the stream at a time")
+
+    @model_validator(mode="after")
+    def _weights_are_usable(self) -> AffineDataConfig:
+        missing = [name for name in self.environments if self.weights.get(name, 0.0) <= 0.0]
+        if missing:
+            raise ValueError(f"weights needs a number above 0 for {', '.join(missing)}")
+        if len(set(self.environments)) < len(self.environments):
+            raise ValueError("environments names one twice")
+        return self
+
+
+class DataConfig(Section):
+    """What `collect` gathers."""
+
+    num_samples: int = Field(default=3000, ge=2, le=10_000_000)
+    train_split: float = Field(default=0.9, gt=0.0, lt=1.0)
+    prompts: str | None = Field(default=None, description="a folder with one template file an environment")
+    affine: AffineDataConfig = AffineDataConfig()
+
+
+class TrainingConfig(Section):
+    """Supervised fine-tuning."""
+
+    use_lora: bool = True
+    lora_r: int = Field(default=32, ge=1, le=1024)
+    lora_alpha: int = Field(default=64, ge=1, le=4096)
+    lora_dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    lora_target_modules: tuple[str, ...] = Field(
+        default=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"), min_length=1
+    )
+    num_epochs: int = Field(default=3, ge=1, le=1000)
+    batch_size: int = Field(default=16, ge=1, le=4096)
+    gradient_accumulation_steps: int = Field(default=1, ge=1, le=4096)
+    learning_rate: float = Field(default=2e-3, gt=0.0, le=1.0)
+    warmup_steps: int = Field(default=20, ge=0, le=1_000_000)
+    lr_schedule: Schedule = "cosine"
+    min_lr_ratio: float = Field(default=0.1, ge=0.0, le=1.0)
+    weight_decay: float = Field(default=0.01, ge=0.0, le=1.0)
+    max_grad_norm: float = Field(default=1.0, gt=0.0, le=1000.0)
+    bf16: bool = False
+    gradient_checkpointing: bool = False
+    logging_steps: int = Field(default=10, ge=1, le=1_000_000)
+    eval_steps: int = Field(default=50, ge=1, le=1_000_000)
+    save_total_limit: int = Field(default=3, ge=1, le=1000)
+
+
+class RLConfig(Section):
+    """PPO: `num_rollouts` iterations of `rollout_batch_size` episodes, `ppo_epochs` passes over each."""
+
+    num_rollouts: int = Field(default=60, ge=1, le=1_000_000)
+    rollout_batch_size: int = Field(default=128, ge=1, le=65536)
+    mini_batch_size: int = Field(default=64, ge=1, le=65536, description="episodes an optimiser step")
+    micro_batch_size: int = Field(default=32, ge=1, le=65536, description="episodes a forward pass")
+    ppo_epochs: int = Field(default=2, ge=1, le=100)
+    clip_range: float = Field(default=0.2, gt=0.0, lt=1.0)
+    clip_range_value: float = Field(default=0.2, gt=0.0, le=1000.0)
+    vf_coef: float = Field(default=0.5, ge=0.0, le=100.0)
+    entropy_coef: float = Field(default=0.01, ge=0.0, le=10.0)
+    entropy_decay: float = Field(default=0.9995, gt=0.0, le=1.0, description="factor an optimiser step")
+    entropy_floor: float = Field(default=0.001, ge=0.0, le=10.0)
+    kl_coef: float = Field(default=0.1, ge=0.0, le=100.0, description="0 leaves the reference model out")
+    gamma: float = Field(default=0.99, ge=0.0, le=1.0)
+    gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0)
+    gae_level: Literal["turn", "token"] = "turn"
+    normalize_advantages: bool = True
+    learning_rate: float = Field(default=3e-4, gt=0.0, le=1.0)
+    critic_learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
+    critic_hidden_size: int = Field(default=256, ge=1, le=65536)
+    lr_schedule: Schedule = "cosine"
+    min_lr_ratio: float = Field(default=0.1, ge=0.0, le=1.0)
+    warmup_steps: int = Field(default=5, ge=0, le=1_000_000, description="optimiser steps")
+    weight_decay: float = Field(default=0.0, ge=0.0, le=1.0)
+    max_grad_norm: float = Field(default=1.0, gt=0.0, le=1000.0)
+    temperature: float = Field(default=1.0, gt=0.0, le=5.0)
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    validation_frequency: int = Field(
+        default=10, ge=1, le=1_000_000, description="iterations between validations"
+    )
+    validation_samples: int = Field(default=192, ge=1, le=1_000_000)
+    patience: int = Field(
+        default=10, ge=1, le=1_000_000, description="validations without improvement before stopping"
+    )
+    min_improvement: float = Field(default=0.001, ge=0.0, le=1.0)
+    save_frequency: int = Field(default=10, ge=1, le=1_000_000, description="iterations between checkpoints")
+    save_total_limit: int = Field(default=2, ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _batches_divide(self) -> RLConfig:
+        if self.rollout_batch_size % self.mini_batch_size:
+            raise ValueError(
+                f"rollout_batch_size ({self.rollout_batch_size}) must be a multiple of "
+                f"mini_batch_size ({self.mini_batch_size})"
+            )
+        if self.mini_batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"mini_batch_size ({self.mini_batch_size}) must be a multiple of "
+                f"micro_batch_size ({self.micro_batch_size})"
+            )
+        return self
+
+
+class EvaluationConfig(Section):
+    """The fixed tasks every model meets, and how it is asked."""
+
+    num_samples: int = Field(default=1000, ge=1, le=1_000_000, description="tasks an environment")
+    unseen_family_samples: int = Field(
+        default=200, ge=0, le=1_000_000, description="tasks of program families never trained on"
+    )
+    task_seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    batch_size: int = Field(default=64, ge=1, le=65536)
+    temperature: float = Field(default=0.0, ge=0.0, le=5.0)
+    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
+    rules: Literal["affine-2025-11"] = "affine-2025-11"
+
+
+class SamplingConfig(Section):
+    """Statistics of the report: level of the intervals and prior of the Beta posterior."""
+
+    confidence_level: float = Field(default=0.80, gt=0.0, lt=1.0)
+    beta_prior_alpha: float = Field(default=0.5, gt=0.0, le=100.0)
+    beta_prior_beta: float = Field(default=0.5, gt=0.0, le=100.0)
+    bootstrap_samples: int = Field(default=10_000, ge=100, le=10_000_000)
+    epsilon: float = Field(default=0.0, ge=0.0, lt=1.0, description="a smaller difference counts as none")
+    decision_probability: float = Field(
+        default=0.9, gt=0.5, lt=1.0, description="posterior needed for a verdict"
+    )
+
+
+class TrackingConfig(Section):
+    """Where events go besides the run's own events.jsonl."""
+
+    use_wandb: bool = False
+    wandb_project: str = Field(default="affine", min_length=1)
+    wandb_entity: str | None = None
+    wandb_mode: Literal["online", "offline"] = "online"
+    keep_tokens: int = Field(
+        default=2, ge=0, le=1000, description="last RL iterations whose token ids are kept"
+    )
+
+
+class SandboxConfig(Section):
+    """Limits of one run of a model-written program."""
+
+    workers: int = Field(default=2, ge=1, le=1024)
+    cpu_seconds: float = Field(default=10.0, gt=0.0, le=600.0)
+    wall_seconds: float = Field(default=30.0, gt=0.0, le=3600.0)
+    memory_mib: int = Field(default=512, ge=32, le=65536)
+    output_bytes: int = Field(default=1_000_000, ge=1024, le=1_000_000_000)
+
+
+class Config(Section):
+    """The whole file."""
+
+    run: str = Field(default="default", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+    rl_training: RLConfig = RLConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    sandbox: SandboxConfig = SandboxConfig()
+
+
+def flatten(config: BaseModel) -> dict[str, Any]:
+    """Every value under its dotted key, e.g. {"training.lora_r": 64}; JSON types only."""
+    return dict(_leaves("", config.model_dump(mode="json")))
+
+
+def _leaves(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _leaves(f"{prefix}.{key}" if prefix else key, item)
+    else:
+        yield prefix, value
