@@ -16,7 +16,6 @@ from affine_trainer.config.mistakes import Mistake, dotted, explain
 from affine_trainer.config.sections import Config
 from affine_trainer.errors import ConfigError
 
-
 SECTIONS = tuple(key for key, value in Config().model_dump().items() if isinstance(value, dict))
 
 

@@ -1,0 +1,86 @@
+"""The event stream of a stage: one line an event in events.jsonl, and the same to console and W&B."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import rich
+from rich.console import Console
+
+from affine_trainer.artifacts import append_jsonl, read_jsonl, repair_jsonl, write_jsonl
+from affine_trainer.config import Config
+from affine_trainer.tracking.wandb_sink import WandbSink
+
+EVENTS_FILE = "events.jsonl"
+MAX_CONSOLE_METRICS = 8
+
+
+class Tracker:
+    """Writes the events of one stage; `metrics` are numbers, or whatever JSON holds."""
+
+    def __init__(self, path: Path, stage: str, console: Console, wandb_sink: WandbSink | None) -> None:
+        self.path = path
+        self.stage = stage
+        self._console = console
+        self._wandb = wandb_sink
+
+    def log(self, metrics: Mapping[str, Any], step: int) -> None:
+        """Append one event; NaN and infinities are written as null. The line is in the file on return."""
+        plain = {name: _plain(value) for name, value in metrics.items()}
+        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        append_jsonl(self.path, {"time": now, "stage": self.stage, "step": step, **plain})
+        if self._console.is_terminal:
+            self._console.print(_console_line(self.stage, step, plain), markup=False, highlight=False)
+        if self._wandb is not None:
+            self._wandb.log(plain, step)
+
+
+@contextmanager
+def open_tracker(config: Config, folder: Path, stage: str) -> Iterator[Tracker]:
+    """The tracker of `stage`, which appends to `folder`/events.jsonl; a torn last line is dropped.
+
+    A resumed stage calls `truncate_events` first, so that the steps it takes again are not there twice.
+    """
+    path = folder / EVENTS_FILE
+    repair_jsonl(path)
+    console = rich.get_console()
+    sink = WandbSink(config, folder, stage, console) if config.tracking.use_wandb else None
+    failed = True
+    try:
+        yield Tracker(path, stage, console, sink)
+        failed = False
+    finally:
+        if sink is not None:
+            sink.close(failed)
+
+
+def truncate_events(path: Path, step: int) -> int:
+    """Drop the events after `step`, which a resumed stage takes again; returns how many were dropped."""
+    repair_jsonl(path)
+    if not path.is_file() or path.stat().st_size == 0:
+        return 0
+    events = list(read_jsonl(path, fields=("step",)))
+    kept = [event for event in events if event["step"] <= step]
+    if len(kept) < len(events):
+        write_jsonl(path, kept)
+    return len(events) - len(kept)
+
+
+def _plain(value: Any) -> Any:
+    """A numpy or torch scalar as a Python number, without importing either."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def _console_line(stage: str, step: int, metrics: Mapping[str, Any]) -> str:
+    numbers = [(name, value) for name, value in metrics.items() if isinstance(value, (int, float))]
+    parts = [f"{name} {_short(value)}" for name, value in numbers[:MAX_CONSOLE_METRICS]]
+    more = f"(+{len(numbers) - MAX_CONSOLE_METRICS})" if len(numbers) > MAX_CONSOLE_METRICS else ""
+    return "  ".join([f"{stage} {step:>6}", *parts, more]).rstrip()
+
+
+def _short(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.4g}"

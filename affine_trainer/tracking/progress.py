@@ -1,0 +1,161 @@
+"""A progress bar with rate and time left; on a terminal a bar, elsewhere a plain line now and then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import rich
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Bar(Protocol):
+    """What the code inside `progress` holds."""
+
+    def advance(self, count: int = 1) -> None: ...
+
+    def note(self, text: str) -> None:
+        """Show a short text behind the bar, e.g. the current loss."""
+        ...
+
+
+@contextmanager
+def progress(
+    description: str,
+    total: int | None,
+    *,
+    unit: str = "",
+    completed: int = 0,
+    console: Console | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Bar]:
+    """Show how far `total` steps are; `completed` were done before (a resume) and do not count in the rate.
+
+    Bars nest: an inner one is shown below the outer one.
+    """
+    console = rich.get_console() if console is None else console
+    if not console.is_terminal:
+        plain = _PlainBar(description, total, unit, completed, console, clock)
+        yield plain
+        plain.close()
+        return
+    with _display(console) as display:
+        task = display.add_task(description, total=total, completed=completed, unit=unit, note="")
+        try:
+            yield _RichBar(display, task)
+        finally:
+            if len(display.tasks) > 1:  # an inner bar goes when it is done; the outer one stays on screen
+                display.remove_task(task)
+
+
+@dataclass(slots=True)
+class _RichBar:
+    display: Progress
+    task: TaskID
+
+    def advance(self, count: int = 1) -> None:
+        self.display.advance(self.task, count)
+
+    def note(self, text: str) -> None:
+        self.display.update(self.task, note=text)
+
+
+@dataclass
+class _PlainBar:
+    """Prints a line at most every ten seconds, and a last one if it printed any."""
+
+    description: str
+    total: int | None
+    unit: str
+    done: int
+    console: Console
+    clock: Callable[[], float]
+    text: str = ""
+    printed: bool = False
+
+    def __post_init__(self) -> None:
+        self.began = self.last = self.clock()
+        self.done_before = self.done
+
+    def advance(self, count: int = 1) -> None:
+        self.done += count
+        if self.clock() - self.last >= SECONDS_BETWEEN_LINES:
+            self._print()
+
+    def note(self, text: str) -> None:
+        self.text = text
+
+    def close(self) -> None:
+        if self.printed:
+            self._print()
+
+    def _print(self) -> None:
+        self.last, self.printed = self.clock(), True
+        rate = (self.done - self.done_before) / max(self.last - self.began, 1e-9)
+        parts = [f"{self.description}: {self.done}"]
+        if self.total:
+            parts[0] += f"/{self.total} ({self.done / self.total:.0%})"
+        parts.append(_rate(rate, self.unit))
+        if self.total and rate > 0:
+            parts.append(f"{_duration((self.total - self.done) / rate)} left")
+        self.console.print(
+            ", ".join([*parts, *([self.text] if self.text else [])]), markup=False, highlight=False
+        )
+
+
+class _RateColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else _rate(speed, task.fields["unit"]), style="progress.data.speed")
+
+
+_displays: list[Progress] = []  # the display that is on screen: inner bars join it
+
+
+@contextmanager
+def _display(console: Console) -> Iterator[Progress]:
+    if _displays and _displays[-1].console is console:
+        yield _displays[-1]
+        return
+    display = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+    )
+    with display:
+        _displays.append(display)
+        try:
+            yield display
+        finally:
+            _displays.remove(display)
+
+
+def _rate(rate: float, unit: str) -> str:
+    digits = 0 if rate >= 100 else 1 if rate >= 1 else 3
+    return f"{rate:,.{digits}f} {unit}/s".replace(" /", "/")
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
