@@ -4,6 +4,7 @@ from affine_trainer.stats.intervals import Interval as Interval
 from affine_trainer.stats.intervals import bootstrap_interval as bootstrap_interval
 from affine_trainer.stats.intervals import jeffreys_interval as jeffreys_interval
 from affine_trainer.stats.intervals import macro_interval as macro_interval
+from affine_trainer.stats.intervals import quantile_interval as quantile_interval
 from affine_trainer.stats.paired import Difference as Difference
 from affine_trainer.stats.paired import PairedCounts as PairedCounts
 from affine_trainer.stats.paired import count_pairs as count_pairs

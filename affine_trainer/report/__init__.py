@@ -1,0 +1,1 @@
+"""What people read: summaries, comparisons and tables, made from episodes."""

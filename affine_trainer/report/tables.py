@@ -1,0 +1,155 @@
+"""Summaries and comparisons as console tables and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from affine_trainer.report.comparison import points
+
+UNSEEN_MARK = "unseen families"
+
+
+def evaluation_table(summary: Mapping[str, Any], title: str) -> Table:
+    """One row an environment of evaluation.json, trivial policies beside the model, and the macro mean."""
+    level = f"{100 * summary['statistics']['confidence_level']:g} %"
+    table = Table(title=title, title_justify="left", show_footer=True)
+    macro = summary["success"]["macro"]
+    table.add_column("environment", footer="macro")
+    table.add_column("tasks", justify="right", footer=f"{summary['total_samples']:,}")
+    table.add_column("success", justify="right", footer=percent(macro["rate"]))
+    table.add_column(f"{level} interval", justify="right", footer=_range(macro))
+    table.add_column("mean score", justify="right")
+    table.add_column("trivial policies")
+    table.add_column("tokens", justify="right")
+    table.add_column("not graded", justify="right", footer=f"{summary['errors']:,}")
+    for name, result in _rows(summary):
+        table.add_row(
+            name,
+            f"{result['num_samples']:,}",
+            percent(result["accuracy"]),
+            _range(result["confidence_interval"]),
+            "–" if result["mean_score"] is None else f"{result['mean_score']:.3f}",
+            _trivial(result["trivial_policies"]),
+            _number(result["tokens_per_task"]["completion"]),
+            f"{result['errors']:,}",
+        )
+    return table
+
+
+def comparison_table(comparison: Mapping[str, Any], baseline: str) -> Table:
+    """Candidate against one baseline, a row an environment; differences in percentage points."""
+    result = comparison["baselines"][baseline]
+    candidate = comparison["candidate"]["label"]
+    table = Table(title=f"{candidate} against {baseline}", title_justify="left")
+    for position, heading in enumerate(_headings(comparison, baseline)):
+        table.add_column(heading, justify="left" if position == 0 else "right")
+    for name, entry in _comparison_entries(result):
+        cells = _comparison_row(name, entry)
+        difference = Text(cells[4], style=_colour(entry))
+        table.add_row(*cells[:4], difference, *cells[5:])
+    return table
+
+
+def comparison_markdown(comparison: Mapping[str, Any]) -> str:
+    """The whole comparison as Markdown: per baseline the sentence, then the table."""
+    parts = [f"# {comparison['candidate']['label']} compared\n"]
+    for baseline, result in comparison["baselines"].items():
+        rows = [_comparison_row(name, entry) for name, entry in _comparison_entries(result)]
+        parts.append(f"## Against {baseline}\n\n{_escaped(result['sentence'])}\n")
+        parts.append(_markdown_table(_headings(comparison, baseline), rows))
+        parts.append(f"Verdict: **{result['verdict']}**. {_probabilities(result)}\n")
+    parts.append(_method_note(comparison["statistics"]))
+    return "\n".join(parts)
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage with one decimal; a dash where nothing was graded."""
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def _rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield from summary["per_environment"].items()
+    for name, result in summary["slices"]["unseen_families"].items():
+        yield f"{name} ({UNSEEN_MARK})", result
+
+
+def _trivial(policies: Mapping[str, Mapping[str, Any]]) -> str:
+    return ", ".join(f"{name} {percent(result['accuracy'])}" for name, result in policies.items()) or "–"
+
+
+def _headings(comparison: Mapping[str, Any], baseline: str) -> list[str]:
+    level = f"{100 * comparison['statistics']['confidence_level']:g} %"
+    return [
+        "environment",
+        "tasks",
+        baseline,
+        comparison["candidate"]["label"],
+        "points",
+        f"{level} interval",
+        "p (Holm)",
+        "P(better)",
+    ]
+
+
+def _comparison_entries(result: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield from result["per_environment"].items()
+    yield "macro", {**result["macro"], "num_tasks": result["num_tasks"]}
+    for name, entry in result["slices"]["unseen_families"].items():
+        yield f"{name} ({UNSEEN_MARK})", entry
+
+
+def _comparison_row(name: str, entry: Mapping[str, Any]) -> list[str]:
+    p_value = entry.get("mcnemar_p_holm")  # the macro mean has none
+    return [
+        name,
+        f"{entry['num_tasks']:,}",
+        percent(entry["baseline"]),
+        percent(entry["candidate"]),
+        points(entry["difference"]),
+        f"{points(entry['lower'])} to {points(entry['upper'])}",
+        "" if p_value is None else f"{p_value:.2g}",
+        f"{entry['probability_better']:.3f}",
+    ]
+
+
+def _colour(entry: Mapping[str, Any]) -> str:
+    """Green or red where the whole interval lies on one side of zero."""
+    if entry["lower"] > 0.0:
+        return "green"
+    return "red" if entry["upper"] < 0.0 else ""
+
+
+def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    rule = ["---", *["---:"] * (len(headings) - 1)]
+    lines = [" | ".join(map(_escaped, cells)) for cells in (headings, rule, *rows)]
+    return "".join(f"| {line} |\n" for line in lines)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _probabilities(result: Mapping[str, Any]) -> str:
+    return ", ".join(f"P({name}) = {share:.3f}" for name, share in result["probabilities"].items()) + "."
+
+
+def _method_note(statistics: Mapping[str, Any]) -> str:
+    return (
+        "Differences are in percentage points of success on shared tasks; intervals resample tasks "
+        f"({statistics['bootstrap_samples']:,} times, seed {statistics['seed']}), within each environment "
+        "for the macro mean. p is McNemar's exact test, corrected by Holm over the environments. Dominance: "
+        f"better by more than {100 * statistics['epsilon']:g} points somewhere and worse by more nowhere, "
+        f"with probability {statistics['decision_probability']:g} or more from the paired posteriors.\n"
+    )
+
+
+def _range(interval: Mapping[str, Any]) -> str:
+    return f"{100 * interval['lower']:.1f} – {100 * interval['upper']:.1f}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.1f}"

@@ -1,0 +1,101 @@
+"""Step 5: is the candidate better than each baseline, task by task, and by how much?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from affine_trainer.artifacts import log_dir, read_manifest, require, stage_folder, write_atomic, write_json
+from affine_trainer.config import Config
+from affine_trainer.errors import StageError
+from affine_trainer.report.comparison import compare_evaluations
+from affine_trainer.report.pairing import Evaluation, read_evaluation
+from affine_trainer.report.tables import comparison_markdown, comparison_table
+
+SCHEMA_VERSION = 1
+
+
+def compare(
+    config: Config, candidate: str = "rl", baselines: Sequence[str] = ("base", "sft"), *, force: bool = False
+) -> Path:
+    """Compare evaluated models and write logs/{run}/compare; returns that folder.
+
+    Each model is a label under logs/{run}/eval/ or a folder with evaluation.json and episodes.jsonl.
+    StageError when one is not evaluated, DataError when two do not hold the same tasks.
+    """
+    _check_distinct(candidate, baselines)
+    folders = {label: evaluation_folder(config, label) for label in (candidate, *baselines)}
+    inputs = {f"baseline {label}": folders[label] for label in baselines}
+    inputs[f"candidate {candidate}"] = folders[candidate]
+    console, path = Console(), log_dir(config, "compare")
+    with stage_folder(
+        "compare", path, config, reads=("seed", "sampling"), inputs=inputs, force=force
+    ) as folder:
+        if not folder.complete:
+            comparison = _compare(config, read_evaluation(folders[candidate], candidate), folders, baselines)
+            write_json(path / "comparison.json", comparison)
+            write_atomic(path / "comparison.md", comparison_markdown(comparison))
+            folder.finish(_metrics(comparison))
+        else:
+            console.print(f"compare: {path} is complete, nothing to do")
+        _print(console, json.loads((path / "comparison.json").read_bytes()), path)
+    return path
+
+
+def evaluation_folder(config: Config, label: str) -> Path:
+    """The finished evaluation that `label` means: one of this run, else a folder of that name."""
+    path = log_dir(config, "eval", label)
+    is_name = Path(label).name == label
+    if not (is_name and path.is_dir()) and Path(label).is_dir():
+        path = Path(label)
+        if read_manifest(path) is None and (path / "evaluation.json").is_file():
+            return path  # brought along without its manifest: judged by its contents alone
+    require(path, "eval", f"affine eval --model {label}")
+    return path
+
+
+def _check_distinct(candidate: str, baselines: Sequence[str]) -> None:
+    if not baselines:
+        raise StageError("There is nothing to compare with: name at least one baseline.")
+    labels = [candidate, *baselines]
+    if repeated := sorted({label for label in labels if labels.count(label) > 1}):
+        raise StageError(f"{', '.join(repeated)} is named twice: compare different models.")
+
+
+def _compare(
+    config: Config, candidate: Evaluation, folders: Mapping[str, Path], baselines: Sequence[str]
+) -> dict[str, Any]:
+    sampling = config.sampling
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "candidate": {"label": candidate.label, "folder": str(candidate.folder)},
+        "statistics": {**sampling.model_dump(mode="json"), "seed": config.seed},
+        "baselines": {
+            label: compare_evaluations(
+                candidate, read_evaluation(folders[label], label), sampling, seed=config.seed
+            )
+            for label in baselines
+        },
+    }
+
+
+def _metrics(comparison: Mapping[str, Any]) -> dict[str, Any]:
+    """What the manifest repeats: verdict and macro difference against each baseline."""
+    return {
+        label: {"verdict": result["verdict"], **result["macro"]}
+        for label, result in comparison["baselines"].items()
+    }
+
+
+def _print(console: Console, comparison: Mapping[str, Any], path: Path) -> None:
+    for label, result in comparison["baselines"].items():
+        console.print()
+        console.print(comparison_table(comparison, label))
+        console.print(result["sentence"], markup=False, highlight=False)
+    console.print()
+    for name in ("comparison.json", "comparison.md"):
+        console.print(f"wrote {path / name}", markup=False, highlight=False)
