@@ -229,9 +229,9 @@ ARITHMETIC = (
             print(x, n // $m, n % $m)
         """,
         descriptions=(
-            "fill boxes of $k, then bags of $m with the rest; print the numbers of boxes, bags and single apples",
+            "fill boxes of $k, then bags of $m; print the numbers of boxes, bags and single apples",
             "print how many full boxes of $k, full bags of $m from the rest, and single apples there are",
-            "pack n apples into boxes of $k, the rest into bags of $m, and print boxes, bags and what is left",
+            "pack boxes of $k, then bags of $m from the rest, and print boxes, bags and what is left",
         ),
         parameters={"k": range(12, 31), "m": range(3, 8)},
         inputs=(integer(0, 120),),

@@ -23,7 +23,7 @@ Values = Sequence[object] | Mapping[str, str]
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """The data of one family. Programs, descriptions and edge inputs hold `$name` for each parameter.
+    """The data of one family. All texts hold `$name` for each parameter.
 
     `parameters` maps a name to its values; where the values are a mapping, its keys are the code that goes
     into the program and its values the words that go into a description. `where` leaves out combinations.
@@ -62,7 +62,7 @@ class Family:
 
     @cached_property
     def parameters_of(self) -> Mapping[Split, tuple[Parameters, ...]]:
-        """The combinations of each split; no two splits share one. A held-out family has them all in evaluation."""
+        """The combinations of each split, without overlap; a held-out family has all in evaluation."""
         if self.held_out:
             return {"evaluation": self.combinations}
         shares: dict[Split, int] = {"evaluation": 20, "validation": 10, "pretrain": 20, "train": 50}
@@ -89,7 +89,8 @@ class Family:
         """The problem as a person would pose it, in the wording of a (description, frame) pair."""
         words = {name: self._in_words(name, value) for name, value in parameters.items()}
         description = Template(self.descriptions[phrasing[0]]).substitute(words)
-        return state(FRAMES[phrasing[1]], self.reads, description)
+        reads = Template(self.reads).substitute(words)
+        return state(FRAMES[phrasing[1]], reads, description)
 
     def draw_input(self, draw: Draw) -> str:
         """One standard input, without a final newline."""

@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from random import Random
 from string import Template
 
-WORDS: tuple[str, ...] = tuple(
-    """
-    apple ant arm art bag ball band bank bean bear bed bell bird boat bone book box bread brick bus cake camp
-    car card cat chair city clay cloud coat coin cook corn cow crab cup dance desk dog door dress drum duck dust
-    eagle earth egg farm feet field fire fish flag floor fog foot fork frog game garden gate glass goat gold
-    grape grass green hand hat hill home horse house ice ink island jam jar key king kite lake lamp leaf lemon
-    letter level lion lock map melon milk mirror moon moss mouse nail nest night noon nut oak ocean onion otter
-    paper park pear pen pepper piano pig plane plate pond pool queen radar rain ring river road robot rock roof
-    room root rope rose salt sand school sea seed sheep ship shoe silver sky snow soap song soup spoon star
-    stone street sun table tea tiger tool tower town train tree tulip valley violin voice wall water wheel wind
-    window wolf wood yarn zebra zoo
-    """.split()
-)
+_WORD_LIST = """
+ant apple arm art bag ball band bank bean bear bed bell bird boat bone book box bread brick bus cake
+camp car card cat chair city clay cloud coat coin cook corn cow crab cup dance desk dog door dress drum
+duck dust eagle earth egg farm feet field fire fish flag floor fog foot fork frog game garden gate glass
+goat gold grape grass green hand hat hill home horse house ice ink island jam jar key king kite lake
+lamp leaf lemon letter level lion lock map melon milk mirror moon moss mouse nail nest night noon nut
+oak ocean onion otter paper park pear pen pepper piano pig plane plate pond pool queen radar rain ring
+river road robot rock roof room root rope rose salt sand school sea seed sheep ship shoe silver sky snow
+soap song soup spoon star stone street sun table tea tiger tool tower town train tree tulip valley
+violin voice wall water wheel wind window wolf wood yarn zebra zoo
+"""
+WORDS: tuple[str, ...] = tuple(_WORD_LIST.split())
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ LISTS = (
         """,
         descriptions=(
             "print $p times the $pick number plus $q times its first index (from 0)",
-            "find the $pick number and where it first stands, from 0; print $p times it plus $q times the place",
+            "find the $pick number and its first index, then print $p times it plus $q times the index",
             "take the $pick x at its first index i and print $p x + $q i",
         ),
         parameters={"pick": EXTREMES, "p": range(1, 8), "q": range(2, 12)},
@@ -191,7 +191,7 @@ LISTS = (
         descriptions=(
             "sum up $p times each number, but subtract the number where its index by $k leaves $q (from 0)",
             "add $p a[i] for every index i, except where i % $k is $q: there subtract a[i]; print the result",
-            "print the total in which numbers at indices with remainder $q by $k count -1 times, others $p times",
+            "subtract the numbers at indices i with i % $k == $q, add $p times the others, and print the total",
         ),
         parameters={"k": range(2, 5), "q": range(4), "p": range(1, 9)},
         where=lambda chosen: chosen["q"] < chosen["k"],
@@ -275,7 +275,7 @@ LISTS = (
         """,
         descriptions=(
             "insert n times $p at index $i, then remove the $j number, and print the list",
-            "put $p n into the list at index $i (from 0), drop its $j number after that, and print what remains",
+            "put $p n into the list at index $i (from 0), then drop its $j number and print the rest",
             "after $p times n came in at index $i, take out the $j number and print the others",
         ),
         parameters={"i": range(3), "p": range(2, 12), "j": {"0": "first", "-1": "last", "1": "second"}},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from random import Random
 from typing import Any, NamedTuple
 
@@ -33,7 +33,7 @@ class Case(NamedTuple):
 
 @dataclass(frozen=True)
 class ProgramRow:
-    """One problem for both environments: `prompt` and `cases` for DED, `program`, `inputs`, `output` for ABD."""
+    """One problem: DED asks for `prompt` and grades by `cases`, ABD shows `program` and `output`."""
 
     family: str
     topic: str
@@ -92,7 +92,7 @@ def generate(index: int, *, held_out: bool = False) -> ProgramRow:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def families_of(split: Split, held_out: bool) -> tuple[Family, ...]:
     """The families that rows of a split draw from."""
     known = tuple(family for family in FAMILIES.values() if family.held_out == held_out)

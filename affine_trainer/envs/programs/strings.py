@@ -276,7 +276,7 @@ STRINGS = (
         descriptions=(
             "cut s behind its first $c (at the start if there is none) and print second part, $m, first part",
             "print what follows the first $c of s, then $m, then the rest; without a $c print s and $m",
-            "swap the parts of s before and after its first $c, keep $c before the cut, put $m between, print it",
+            "cut s right after its first $c, swap both parts, and print them with $m between",
         ),
         parameters={"c": ALPHABET, "m": MARKS},
         inputs=(word("c"),),

@@ -1,0 +1,260 @@
+"""Families of the topic dictionaries: counting, looking up, grouping and translating."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from affine_trainer.envs.programs.family import Family
+from affine_trainer.envs.programs.inputs import Draw, integers, letters, word
+from affine_trainer.envs.programs.vocabulary import MARKS
+
+family = partial(Family, topic="dictionaries")
+
+
+def items_with_amounts(draw: Draw) -> str:
+    """A count n and n lines of a word and an amount; few words, so that some come twice."""
+    names = draw.rng.sample(["pen", "cup", "hat", "key"], 3)
+    lines = [f"{draw.rng.choice(names)} {draw.integer(1, 20)}" for _ in range(draw.count(2, 4))]
+    return "\n".join([str(len(lines)), *lines])
+
+
+def two_words(draw: Draw) -> str:
+    """Two lines of letters from a small alphabet, so that some are shared."""
+    return draw.letters(3, 6, "abcdefgh") + "\n" + draw.letters(3, 6, "abcdefgh")
+
+
+DICTIONARIES = (
+    family(
+        name="letter_prices",
+        reads="a string s of the letters a, b and c",
+        program="""
+            s = input()
+            d = {"a": $p, "b": $q, "c": $r}
+            print(sum(d[c] for c in s))
+        """,
+        descriptions=(
+            "print the total price of s when a costs $p, b costs $q and c costs $r",
+            "add up $p for each a, $q for each b and $r for each c, and print the sum",
+            "let a be worth $p, b $q and c $r; print what all letters of s are worth together",
+        ),
+        parameters={"p": range(1, 10), "q": range(2, 12), "r": range(5, 16)},
+        inputs=(letters(3, 8, "abc"),),
+        edges=("a", "b", "c", "abc"),
+        difficulty=0.25,
+    ),
+    family(
+        name="translate_letters",
+        reads="a word s",
+        program="""
+            s = input()
+            d = {"$a": "$m", "$b": "$n"}
+            print("".join(d.get(c, c) for c in s))
+        """,
+        descriptions=(
+            "print s with $m for every $a and $n for every $b",
+            "translate $a to $m and $b to $n in s, keep the other letters, and print it",
+            "replace the letters $a by $m and $b by $n, then print s",
+        ),
+        parameters={"a": "aeiou", "b": "lnrst", "m": MARKS, "n": "0123456789"},
+        inputs=(word("a", "b"),),
+        edges=("$a$b", "$b", "sky"),
+        difficulty=0.3,
+    ),
+    family(
+        name="count_with_default",
+        reads="a word s",
+        program="""
+            s = input()
+            d = {}
+            for c in s:
+                d[c] = d.get(c, $p) $op $k
+            print(*d.values())
+        """,
+        descriptions=(
+            "give each different letter of s $p and $op $k at each time it occurs; print the values in order",
+            "keep one value a letter, $p at first, $op $k for every occurrence, and print all by first occurrence",
+            "for each different letter in order start at $p, $op $k each time it occurs, and print the results",
+        ),
+        parameters={"p": range(1, 21), "op": {"+": "add", "-": "subtract"}, "k": range(2, 7)},
+        inputs=(letters(4, 8, "abcd"),),
+        edges=("a", "aa", "abca"),
+        difficulty=0.4,
+    ),
+    family(
+        name="frequent_letters",
+        reads="a word s",
+        program="""
+            s = input()
+            d = {}
+            for c in s:
+                d[c] = d.get(c, 0) + 1
+            print("$m".join(c for c in d if d[c] $cmp $k))
+        """,
+        descriptions=(
+            "print the different letters that occur $cmp $k times in s, in order, with $m between them",
+            "join by $m the letters of s that are there $cmp $k times, each once, and print them",
+            "count the letters of s and print those counted $cmp $k times, in order, joined by $m",
+        ),
+        parameters={
+            "cmp": {">=": "at least", "<=": "at most", "==": "exactly", "!=": "other than"},
+            "k": range(1, 4),
+            "m": MARKS,
+        },
+        where=lambda chosen: (chosen["cmp"], chosen["k"]) != (">=", "1"),
+        inputs=(letters(5, 9, "abcde"),),
+        edges=("a", "aabbb", "abcabca"),
+        difficulty=0.55,
+    ),
+    family(
+        name="most_common_number",
+        reads="a line of integers",
+        program="""
+            a = list(map(int, input().split()))
+            d = {}
+            for x in a:
+                d[x] = d.get(x, 0) + 1
+            x = max(d, key=d.get)
+            print(x * $p + d[x] * $q)
+        """,
+        descriptions=(
+            "find the most common number (the first such) and print $p times it plus $q times its count",
+            "print $p x + $q c, where x is the first number of the highest count c",
+            "count each number; for the first one with the largest count print $p times it plus $q times the count",
+        ),
+        parameters={"p": range(1, 9), "q": range(2, 16)},
+        inputs=(lambda draw: " ".join(map(str, draw.rng.choices(draw.integers(3, 4, 0, 30), k=5))),),
+        edges=("4", "1 2 2", "5 3 3 5"),
+        difficulty=0.6,
+    ),
+    family(
+        name="count_remainders",
+        reads="a line of integers",
+        program="""
+            d = {}
+            for x in input().split():
+                r = (int(x) + $p) % $k
+                d[r] = d.get(r, 0) + 1
+            print(*[d.get(r, 0) for r in range($k)])
+        """,
+        descriptions=(
+            "add $p to each number and print how many results have remainder 0, 1, ... by $k",
+            "count the remainders of x + $p by $k over all numbers x and print the counts from 0 on",
+            "print for each remainder from 0 below $k how many of the numbers plus $p have it",
+        ),
+        parameters={"p": range(1, 21), "k": range(2, 7)},
+        inputs=(integers(3, 7, 0, 40),),
+        edges=("0", "1 1", "$k $p"),
+        difficulty=0.5,
+    ),
+    family(
+        name="stock_of_item",
+        reads="a number n and then n lines, each with an item and an amount",
+        program="""
+            d = {"$item": $k}
+            for _ in range(int(input())):
+                s, x = input().split()
+                d[s] = d.get(s, $p) $op int(x)
+            print(d["$item"], max(d.values()))
+        """,
+        descriptions=(
+            "start with $k of $item and $p of all else, $op each amount, and print the stock of $item and the top one",
+            "there are $k $item and $p of any other item; $op the amounts and print the $item stock and the maximum",
+            "keep a stock, $k for $item and $p for others, $op each amount to it; print that of $item and the largest",
+        ),
+        parameters={
+            "item": ("pen", "cup", "hat", "key"),
+            "k": range(10, 41, 5),
+            "p": (0, 10, 20, 30),
+            "op": {"+": "add", "-": "subtract"},
+        },
+        inputs=(items_with_amounts,),
+        edges=("1\n$item 5", "2\npen 1\ncup 9"),
+        difficulty=0.75,
+    ),
+    family(
+        name="last_places",
+        reads="a word s",
+        program="""
+            s = input()
+            d = {}
+            for i in range(len(s)):
+                d[s[i]] = i * $p + $q
+            print(*d.values())
+        """,
+        descriptions=(
+            "for each different letter in order print $p times its last index (from 0) plus $q",
+            "note $p i + $q at each index i of a letter, later ones overwriting, and print the notes by letter",
+            "print $p times the last index plus $q for every different letter of s",
+        ),
+        parameters={"p": range(1, 9), "q": range(1, 13)},
+        inputs=(letters(4, 7, "abcde"),),
+        edges=("a", "aab", "abab"),
+        difficulty=0.5,
+    ),
+    family(
+        name="decode_digits",
+        reads="a string s of digits",
+        program="""
+            s = input()
+            d = {}
+            for i in range(10):
+                d[str(i)] = chr($p + (i * $k) % 26)
+            print("".join(d[c] for c in s))
+        """,
+        descriptions=(
+            "decode each digit i as the letter i times $k places after $p (wrapping from z to a) and print it",
+            "write for every digit i the letter number i * $k % 26 of the alphabet that starts at $p",
+            "print the letters for the digits, digit i being i * $k % 26 places after $p",
+        ),
+        parameters={"p": {"97": "a", "65": "A"}, "k": range(1, 26)},
+        inputs=(letters(3, 6, "0123456789"),),
+        edges=("0", "9", "10"),
+        difficulty=0.55,
+    ),
+    family(
+        name="repeated_letter_places",
+        reads="a word s",
+        program="""
+            s = input()
+            d = {}
+            r = 0
+            for c in s:
+                r += d.get(c, $p)
+                d[c] = d.get(c, 0) + $k
+            print(r)
+        """,
+        descriptions=(
+            "a new letter scores $p, a repeated one $k times the number of its earlier occurrences; print the score",
+            "print the score of s: $p for a first occurrence, $k for each earlier occurrence of a repeated letter",
+            "add $p for each new letter and $k times its count so far for each old one, then print the sum",
+        ),
+        parameters={"p": range(1, 16), "k": range(2, 11)},
+        inputs=(letters(4, 8, "abcd"),),
+        edges=("a", "aaa", "abab"),
+        difficulty=0.7,
+        held_out=True,
+    ),
+    family(
+        name="shared_letters",
+        reads="two words s and t on two lines",
+        program="""
+            s = input()
+            t = input()
+            r = sorted(set(s) $op set(t))
+            print(len(r) * $k, "$m".join(r))
+        """,
+        descriptions=(
+            "print $k times the number of letters in $op, then those letters sorted and joined by $m",
+            "collect the letters in $op; print their count times $k and then the sorted letters with $m between them",
+            "find the letters in $op, score $k for each, and print the score and the letters in order, joined by $m",
+        ),
+        parameters={
+            "op": {"&": "both words", "|": "either word", "-": "s but not t", "^": "exactly one word"},
+            "m": MARKS,
+            "k": range(1, 6),
+        },
+        inputs=(two_words,),
+        edges=("a\na", "ab\nbc"),
+        difficulty=0.5,
+    ),
+)

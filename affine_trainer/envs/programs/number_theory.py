@@ -1,0 +1,250 @@
+"""Families of the topic number theory: divisors, primes, remainders, digits and bases."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from affine_trainer.envs.programs.family import Family
+from affine_trainer.envs.programs.inputs import Draw, integer, integers
+from affine_trainer.envs.programs.vocabulary import OPERATORS, PLUS_MINUS
+
+family = partial(Family, topic="number theory", reads="an integer n")
+
+
+def two_multiples(draw: Draw) -> str:
+    """Two multiples of one small number, so that the greatest common divisor is seldom 1."""
+    divisor = draw.integer(1, 12)
+    return f"{divisor * draw.integer(1, 6)} {divisor * draw.integer(1, 6)}"
+
+
+NUMBER_THEORY = (
+    family(
+        name="greatest_common_divisor",
+        reads="two integers a and b on one line",
+        program="""
+            a, b = map(int, input().split())
+            while b:
+                a, b = b, a % b
+            print(a * $p $op $q)
+        """,
+        descriptions=(
+            "print $p times the greatest common divisor of a and b, $op $q",
+            "find the gcd of a and b and print it times $p $op $q",
+            "let g be the largest number that divides a and b; print $p g $op $q",
+        ),
+        parameters={"p": range(1, 9), "op": PLUS_MINUS, "q": range(1, 10)},
+        inputs=(two_multiples,),
+        edges=("1 1", "6 4", "5 10"),
+        difficulty=0.4,
+    ),
+    family(
+        name="print_divisors",
+        program="""
+            n = int(input()) $op $k
+            print(*[i for i in range($i, n + 1) if n % i == 0])
+        """,
+        descriptions=(
+            "print all divisors of n $op $k from $i on",
+            "find the divisors of n $op $k that are at least $i and print them",
+            "let m be n $op $k; print each number from $i to m that divides m",
+        ),
+        parameters={"op": OPERATORS, "k": range(2, 12), "i": range(1, 4)},
+        inputs=(integer(12, 36),),
+        edges=("12", "13", "30"),
+        difficulty=0.4,
+    ),
+    family(
+        name="step_to_remainder",
+        program="""
+            n = int(input())
+            while n % $k != $r:
+                n $op= 1
+            print(n)
+        """,
+        descriptions=(
+            "$op n until its remainder by $k is $r and print it",
+            "while n % $k is not $r, $op n; then print n",
+            "$op n one by one as long as division by $k does not leave $r, and print the last value",
+        ),
+        parameters={
+            "k": range(4, 16),
+            "r": range(15),
+            "op": {"+": "increase", "-": "decrease"},
+        },
+        where=lambda chosen: int(chosen["r"]) < int(chosen["k"]),
+        inputs=(integer(15, 99),),
+        edges=("$r", "$k", "60"),
+        difficulty=0.35,
+    ),
+    family(
+        name="sum_of_digits",
+        program="""
+            n = int(input()) * $k
+            print(sum(int(c) for c in str(n)) $op $p)
+        """,
+        descriptions=(
+            "print the sum of the digits of $k times n, $op $p",
+            "multiply n by $k, add up the digits of the product and print the sum $op $p",
+            "let m be $k n; print its digit sum $op $p",
+        ),
+        parameters={"k": range(2, 30), "op": OPERATORS, "p": range(2, 10)},
+        inputs=(integer(1, 99),),
+        edges=("0", "1", "10"),
+        difficulty=0.35,
+    ),
+    family(
+        name="power_remainder",
+        program="""
+            n = int(input())
+            print((n ** $e $op $p) % $k)
+        """,
+        descriptions=(
+            "print the remainder by $k of n to the power $e $op $p",
+            "raise n to the power $e, take that $op $p, and print it modulo $k",
+            "compute n ** $e $op $p and print what division by $k leaves",
+        ),
+        parameters={"e": range(2, 4), "op": PLUS_MINUS, "p": range(1, 10), "k": range(11, 31)},
+        inputs=(integer(2, 20),),
+        edges=("0", "1", "$k"),
+        difficulty=0.3,
+    ),
+    family(
+        name="digits_in_base",
+        program="""
+            n = int(input()) $op $p
+            r = ""
+            while n > 0:
+                r = str(n % $k) + r
+                n //= $k
+            print(r)
+        """,
+        descriptions=(
+            "write n $op $p in base $k and print it",
+            "print the digits of n $op $p in base $k",
+            "convert n $op $p to base $k and print the result",
+        ),
+        parameters={"op": OPERATORS, "p": range(2, 10), "k": range(2, 10)},
+        inputs=(integer(10, 60),),
+        edges=("10", "25", "32"),
+        difficulty=0.5,
+    ),
+    family(
+        name="divisor_up_to",
+        program="""
+            n = int(input()) $op $p
+            i = $k
+            while n % i != 0:
+                i -= 1
+            print(i, n // i)
+        """,
+        descriptions=(
+            "find the largest i up to $k that divides n $op $p; print i and the quotient",
+            "let m be n $op $p; print the greatest divisor of m that is at most $k, and m divided by it",
+            "count i down from $k until it divides n $op $p, then print i and the quotient",
+        ),
+        parameters={"op": OPERATORS, "p": range(2, 12), "k": range(5, 13)},
+        inputs=(integer(6, 60),),
+        edges=("12", "13", "35"),
+        difficulty=0.4,
+    ),
+    family(
+        name="sum_of_multiples",
+        program="""
+            n = int(input())
+            print(sum(i for i in range($s, n) if i % $p == 0 $op i % $q == 0))
+        """,
+        descriptions=(
+            "add up the numbers from $s to below n that $p $op $q divides and print the sum",
+            "print the sum of all i with $s <= i < n that are multiples of $p $op of $q",
+            "sum the multiples of $p $op $q among the numbers from $s up to n - 1 and print the total",
+        ),
+        parameters={"s": range(1, 7), "p": range(2, 6), "op": {"or": "or", "and": "and"}, "q": range(3, 8)},
+        where=lambda chosen: chosen["p"] < chosen["q"],
+        inputs=(integer(8, 40),),
+        edges=("8", "13", "40"),
+        difficulty=0.5,
+    ),
+    family(
+        name="prime_from",
+        program="""
+            def prime(n):
+                return n > 1 and all(n % i for i in range(2, n))
+            n = int(input()) $op $p
+            while not prime(n):
+                n += 1
+            print(n $then $q)
+        """,
+        descriptions=(
+            "print the first prime that is at least n $op $p, $then $q",
+            "find the smallest prime not below n $op $p and print it $then $q",
+            "count up from n $op $p to the next prime and print that prime $then $q",
+        ),
+        parameters={"op": PLUS_MINUS, "p": range(1, 9), "then": PLUS_MINUS, "q": range(1, 9)},
+        inputs=(integer(5, 60),),
+        edges=("1", "8", "24"),
+        difficulty=0.7,
+    ),
+    family(
+        name="halve_or_grow",
+        program="""
+            n = int(input())
+            r = 0
+            while n > $k:
+                if n % 2 == 0:
+                    n //= 2
+                else:
+                    n += $p
+                r += $q
+            print(n, r)
+        """,
+        descriptions=(
+            "while n is above $k, halve it if even, else add $p; print n and $q times the number of steps",
+            "halve an even n and add $p to an odd n until it is at most $k; print n and $q for each step",
+            "repeat until n <= $k: an even n is halved, an odd n gets $p more; print n and $q times the steps",
+        ),
+        parameters={"k": range(7, 15), "p": (1, 3, 5), "q": range(1, 9)},
+        inputs=(integer(15, 99),),
+        edges=("$k", "16", "99"),
+        difficulty=0.6,
+    ),
+    family(
+        name="integer_root",
+        program="""
+            n = int(input())
+            i = 0
+            while (i + 1) ** $e * $k <= n:
+                i += 1
+            print(i, n - i ** $e * $k)
+        """,
+        descriptions=(
+            "find the largest i with $k times i to the power $e at most n; print i and what is left of n",
+            "print the largest i such that $k * i ** $e <= n, and the difference of both",
+            "count i up while $k * i ** $e stays within n; print i and n minus that value",
+        ),
+        parameters={"e": range(2, 5), "k": range(1, 25)},
+        inputs=(integer(1, 150),),
+        edges=("0", "$k", "100"),
+        difficulty=0.6,
+        held_out=True,
+    ),
+    family(
+        name="common_multiple",
+        reads="two integers a and b on one line",
+        program="""
+            a, b = map(int, input().split())
+            r = a
+            while r % b != 0:
+                r += a
+            print(r $op $k)
+        """,
+        descriptions=(
+            "print the least common multiple of a and b, $op $k",
+            "find the smallest multiple of a that b divides and print it $op $k",
+            "add up a until b divides the sum, and print the sum $op $k",
+        ),
+        parameters={"op": OPERATORS, "k": range(2, 21)},
+        inputs=(integers(2, 2, 1, 12),),
+        edges=("1 1", "2 3", "4 6"),
+        difficulty=0.45,
+    ),
+)
