@@ -1,1 +1,118 @@
-"""The environments: tasks posed as text and graded by a program."""
+"""The environments: tasks posed as text and graded by a program, and the table that names them all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from affine_trainer.config import Config
+from affine_trainer.envs import sat
+from affine_trainer.envs.abd import ABD
+from affine_trainer.envs.ded import DED
+from affine_trainer.envs.program_rows import GENERATED_FAMILIES, DataSetRows, GeneratedRows, Rows
+from affine_trainer.envs.program_tasks import ProgramProblem, ProgramTasks
+from affine_trainer.envs.prompts import Template, load_templates, template_hashes
+from affine_trainer.envs.row_sources import short_name
+from affine_trainer.envs.single_turn import SingleTurn, Ungraded, grade_reply
+from affine_trainer.errors import AffineError
+from affine_trainer.records import Task, TaskSet
+from affine_trainer.rules import Rules, rules_named
+
+if TYPE_CHECKING:
+    from affine_trainer.sandbox import Sandbox
+
+__all__ = [
+    "ENVIRONMENTS",
+    "SingleTurn",
+    "Ungraded",
+    "grade_reply",
+    "resolve_task",
+    "task_set",
+    "task_sets",
+    "template_hashes",
+]
+
+KEY = re.compile(r"(?P<env>[^@/]+)(@(?P<family>[^@/]+))?/(?P<index>\d{1,18})")
+
+
+@dataclass(frozen=True)
+class EnvironmentEntry:
+    """How the table knows an environment: its families under a config, the first being the configured one."""
+
+    families: Callable[[Config], tuple[str, ...]]
+    make: Callable[[str, Config, Template, Rules, Sandbox | None], TaskSet]
+
+
+def _sat_families(config: Config) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((config.data.affine.sat_family, *sat.FAMILIES)))
+
+
+def _program_families(config: Config) -> tuple[str, ...]:
+    programs = config.data.affine.programs
+    return GENERATED_FAMILIES if programs == "generated" else (short_name(programs), *GENERATED_FAMILIES)
+
+
+def _program_tasks(problem: ProgramProblem) -> EnvironmentEntry:
+    def make(
+        family: str, config: Config, template: Template, rules: Rules, sandbox: Sandbox | None
+    ) -> TaskSet:
+        rows: Rows
+        if family in GENERATED_FAMILIES:
+            rows = GeneratedRows(held_out=family == GENERATED_FAMILIES[1])
+        else:
+            rows = DataSetRows(config.data.affine, problem.required)
+        return ProgramTasks(problem, rows, template, rules, sandbox)
+
+    return EnvironmentEntry(_program_families, make)
+
+
+ENVIRONMENTS: Mapping[str, EnvironmentEntry] = {
+    sat.ENV: EnvironmentEntry(
+        _sat_families, lambda family, config, template, rules, sandbox: sat.SatTasks(family, template, rules)
+    ),
+    ABD.env: _program_tasks(ABD),
+    DED.env: _program_tasks(DED),
+}
+
+
+def task_set(env: str, family: str, *, config: Config, sandbox: Sandbox | None) -> TaskSet:
+    """The tasks of one environment and family, under the config's rules and wording.
+
+    Without a sandbox the tasks of `affine:abd` and `affine:ded` can be read but not played. AffineError
+    names the environments or families there are when this one is not among them.
+    """
+    entry = _entry(env)
+    families = entry.families(config)
+    if family not in families:
+        raise AffineError(f"{env} has no family {family!r}; there are {', '.join(families)}")
+    template = load_templates(config.data.prompts)[env.removeprefix("affine:")]
+    return entry.make(family, config, template, rules_named(config.evaluation.rules), sandbox)
+
+
+def task_sets(config: Config, sandbox: Sandbox | None) -> dict[str, TaskSet]:
+    """The configured environments, each with its configured family."""
+    envs = [f"affine:{name}" for name in config.data.affine.environments]
+    return {
+        env: task_set(env, _entry(env).families(config)[0], config=config, sandbox=sandbox) for env in envs
+    }
+
+
+def resolve_task(key: str, config: Config, sandbox: Sandbox | None) -> tuple[TaskSet, Task]:
+    """The task of a key such as `affine:sat@small/17`; without `@family` the configured family is meant."""
+    parts = KEY.fullmatch(key)
+    if parts is None:
+        raise AffineError(
+            f"{key!r} is not a task key; write environment@family/index, as in affine:sat@small/17"
+        )
+    env = parts["env"]
+    family = parts["family"] or _entry(env).families(config)[0]
+    tasks = task_set(env, family, config=config, sandbox=sandbox)
+    return tasks, tasks.tasks([int(parts["index"])])[0]
+
+
+def _entry(env: str) -> EnvironmentEntry:
+    if env not in ENVIRONMENTS:
+        raise AffineError(f"there is no environment {env!r}; there are {', '.join(ENVIRONMENTS)}")
+    return ENVIRONMENTS[env]

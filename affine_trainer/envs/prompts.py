@@ -1,0 +1,91 @@
+"""The wording of the single-turn prompts: ours, or template files of the user's own.
+
+A template is plain text with slots in braces, filled in one pass (braces of other words stay as they are):
+sat.txt {formula}, and if wanted {n} variables, {k} literals a clause; abd.txt {program} and {output};
+ded.txt {prompt}, the right-stripped problem statement. `data.prompts` names the folder that holds them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from affine_trainer.config import Config
+from affine_trainer.errors import DataError
+from affine_trainer.records import Message
+
+REQUIRED_SLOTS = {"sat": ("formula",), "abd": ("program", "output"), "ded": ("prompt",)}
+OPTIONAL_SLOTS = {"sat": ("n", "k"), "abd": (), "ded": ()}
+
+OWN_TEMPLATES = {
+    "sat": (
+        "Make this {k}-SAT formula over x1..x{n} true:\n"
+        "{formula}\n"
+        "Answer with comma-separated values like x1=True, x2=False, ... or UNSAT."
+    ),
+    "abd": (
+        "Find stdin that makes this program print exactly the output below.\n"
+        "```python\n{program}\n```\n"
+        "Output:\n"
+        "```\n{output}\n```\n"
+        "Reason if you like; only what stands between <INPUT> and </INPUT> is read: "
+        "raw values, one line of input a line, no prefixes."
+    ),
+    "ded": (
+        "{prompt}\n"
+        "\n---\n"
+        "Write a complete Python 3 program that reads all input from STDIN and prints only the answer "
+        "to STDOUT, no debug text. Return it as one ```python fenced block."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One environment's wording; `env` is sat, abd or ded."""
+
+    env: str
+    text: str
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def fill(self, **values: str | int) -> tuple[Message, ...]:
+        """The prompt: one user message with every slot filled. A value's own braces are left alone."""
+        slots = re.compile("|".join(re.escape(f"{{{name}}}") for name in values))
+        return (Message("user", slots.sub(lambda slot: str(values[slot.group()[1:-1]]), self.text)),)
+
+
+def load_templates(folder: str | None) -> dict[str, Template]:
+    """The templates of `folder` by environment; ours where it has no file for one, or is None.
+
+    DataError when the folder holds none of the files, or a file lacks a slot.
+    """
+    templates = {env: Template(env, text) for env, text in OWN_TEMPLATES.items()}
+    if folder is None:
+        return templates
+    paths = {env: path for env in templates if (path := Path(folder) / f"{env}.txt").is_file()}
+    if not paths:
+        raise DataError(
+            f"data.prompts: {folder} holds none of sat.txt, abd.txt, ded.txt; put one there or unset it"
+        )
+    return templates | {env: _read_template(env, path) for env, path in paths.items()}
+
+
+def _read_template(env: str, path: Path) -> Template:
+    try:
+        text = path.read_text(encoding="utf-8").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    missing = [f"{{{name}}}" for name in REQUIRED_SLOTS[env] if f"{{{name}}}" not in text]
+    if missing:
+        raise DataError(f"{path} lacks the slot {' and '.join(missing)}; write it where the value belongs")
+    return Template(env, text)
+
+
+def template_hashes(config: Config) -> dict[str, str]:
+    """SHA-256 of each environment's wording, for the manifest."""
+    return {env: template.sha256 for env, template in load_templates(config.data.prompts).items()}
