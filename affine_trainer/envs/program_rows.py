@@ -13,7 +13,7 @@ from affine_trainer.config import AffineDataConfig
 from affine_trainer.envs.cases import TestCase, parse_cases
 from affine_trainer.envs.programs import generate
 from affine_trainer.envs.row_sources import RawRow, read_batches, short_name
-from affine_trainer.envs.splits import draw_indices
+from affine_trainer.envs.splits import draw_indices, owns_content
 from affine_trainer.errors import DataError
 from affine_trainer.records import Split, seed_from, sha256_of
 
@@ -56,7 +56,11 @@ class GeneratedRows:
         self._held_out = held_out
 
     def indices(self, env: str, split: Split, count: int, seed: int) -> list[int]:
-        return draw_indices(env, self.family, split, count, seed)
+        def keep(index: int) -> bool:
+            row = self.row(index)
+            return owns_content(split, row.abd_sha256 if env == "affine:abd" else row.ded_sha256)
+
+        return draw_indices(env, self.family, split, count, seed, keep)
 
     def row(self, index: int) -> Row:
         return _generated_row(index, self._held_out)
