@@ -6,7 +6,7 @@ import json
 import platform
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from affine_trainer.errors import StageError
 from affine_trainer.records import sha256_of
 
 MANIFEST_FILE = "manifest.json"
+# Marks an unfinished folder; hidden, so that it is neither hashed nor mistaken for the stage's own work.
+START_FILE = ".started.json"
+MAX_BYTES_VERIFIED = 64 << 20
 PACKAGES = (
     "affine-trainer",
     "accelerate",
@@ -54,9 +57,6 @@ class Manifest:
     metrics: dict[str, Any]
     created: str
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
     @property
     def digest(self) -> str:
         """What later stages depend on: how the folder was made and what came out, but not when."""
@@ -83,11 +83,35 @@ def read_manifest(folder: Path) -> Manifest | None:
         return None
     try:
         content = json.loads(path.read_bytes())
-        return Manifest(**{item.name: content[item.name] for item in fields(Manifest)})
+        manifest = Manifest(**{item.name: content[item.name] for item in fields(Manifest)})
+        intact = manifest.fingerprint == fingerprint_of(manifest.stage, manifest.depends_on)
     except (ValueError, KeyError, TypeError) as error:
-        raise StageError(
-            f"{path} is broken ({error}): put the original back, or redo the stage with --force."
-        ) from error
+        raise _broken(path) from error
+    if not (intact and isinstance(manifest.files, dict) and isinstance(manifest.inputs, dict)):
+        raise _broken(path)
+    return manifest
+
+
+def _broken(path: Path) -> StageError:
+    return StageError(f"{path} is broken: put the original back, or redo the stage with --force.")
+
+
+def check_files(folder: Path, manifest: Manifest) -> None:
+    """StageError unless every file is as the manifest says.
+
+    Compared are hashes, and sizes alone where hashing would take seconds.
+    """
+    for name, entry in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            problem = "is missing"
+        elif path.stat().st_size != entry["bytes"]:
+            problem = "has another size than its manifest says"
+        elif entry["bytes"] <= MAX_BYTES_VERIFIED and sha256_file(path) != entry["sha256"]:
+            problem = "has other contents than its manifest says"
+        else:
+            continue
+        raise StageError(f"{path} {problem}: put it back, or redo `{manifest.stage}` with --force.")
 
 
 def dependencies(config: Config, reads: Sequence[str], inputs: Mapping[str, Path]) -> dict[str, Any]:
@@ -133,6 +157,8 @@ def input_digest(path: Path) -> str:
     manifest = read_manifest(path)
     if manifest is not None:
         return manifest.digest
+    if (path / START_FILE).exists():
+        raise StageError(f"{path} is unfinished, and this stage needs it: run the stage that makes it first.")
     return sha256_of({name: entry["sha256"] for name, entry in file_records(path).items()})
 
 
