@@ -1,0 +1,252 @@
+"""Sampling from a model: against transformers' own generation, against teacher forcing, and by seed."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import Qwen3ForCausalLM
+
+from affine_trainer.config import Config, ModelConfig
+from affine_trainer.errors import AffineError
+from affine_trainer.policies.decoding import Decoded, decode, draw, prefill_groups
+from affine_trainer.policies.hf import (
+    HFPolicy,
+    encode_completion,
+    encode_observation,
+    encode_prompt,
+    load_policy,
+    model_path,
+    stop_token_ids,
+)
+from affine_trainer.records import Conversation, Message, Sampling
+from tests.tiny_model import save_tiny_model, tiny_model, tiny_tokenizer
+
+GREEDY = Sampling(temperature=0.0, top_p=1.0, max_new_tokens=30, seed=0)
+SAMPLED = Sampling(temperature=0.8, top_p=1.0, max_new_tokens=30, seed=5)
+# A fifth of the vocabulary ends a completion, so that rows leave the batch at very different steps.
+STOPS = frozenset(range(3, 261, 5))
+
+
+def some_prompts(count: int = 24) -> list[list[int]]:
+    generator = torch.Generator().manual_seed(3)
+    lengths = torch.randint(1, 60, (count,), generator=generator).tolist()
+    return [torch.randint(5, 261, (length,), generator=generator).tolist() for length in lengths]
+
+
+def run(model: Qwen3ForCausalLM, prompts: list[list[int]], sampling: Sampling) -> list[Decoded]:
+    return decode(model, prompts, sampling, stop_ids=STOPS, pad_id=0)
+
+
+def teacher_forced(model: Qwen3ForCausalLM, prompt: list[int], reply: list[int]) -> torch.Tensor:
+    """Logits that a plain forward pass gives for every token of the reply."""
+    with torch.no_grad():
+        return model(torch.tensor([prompt + reply])).logits[0, len(prompt) - 1 : -1].float()
+
+
+def policy(max_prompt_tokens: int = 400, seed: int = 0) -> HFPolicy:
+    return HFPolicy(tiny_model(seed), tiny_tokenizer(), name="tiny", max_prompt_tokens=max_prompt_tokens)
+
+
+def conversations(*texts: str) -> list[Conversation]:
+    return [Conversation([Message("user", text)]) for text in texts]
+
+
+def config_with(**model: object) -> Config:
+    return Config(model=ModelConfig.model_validate({"max_prompt_tokens": 300, "max_new_tokens": 20} | model))
+
+
+@pytest.mark.parametrize("overrides", [{}, {"layer_types": ["sliding_attention"] * 2, "sliding_window": 16}])
+def test_greedy_equals_the_generate_of_transformers_row_by_row(overrides: dict) -> None:
+    model = tiny_model(1, **({"use_sliding_window": True} | overrides if overrides else {}))
+    prompts = some_prompts()
+    decoded = run(model, prompts, GREEDY)
+    lengths = {len(result.token_ids) for result in decoded}
+    assert len(lengths) > 3, "the rows must end at different steps for this test to mean anything"
+    for prompt, result in zip(prompts, decoded, strict=True):
+        expected = model.generate(
+            torch.tensor([prompt]), do_sample=False, max_new_tokens=30, eos_token_id=sorted(STOPS)
+        )
+        assert result.token_ids == expected[0, len(prompt) :].tolist()
+        assert result.stopped == (result.token_ids[-1] in STOPS)
+
+
+def test_completions_longer_than_the_caches_spare_columns_stay_right() -> None:
+    model, prompts = tiny_model(2), some_prompts(6)
+    decoded = decode(
+        model, prompts, dataclasses.replace(GREEDY, max_new_tokens=150), stop_ids={260}, pad_id=0
+    )
+    for prompt, result in zip(prompts, decoded, strict=True):
+        logits = teacher_forced(model, prompt, result.token_ids)
+        assert logits.argmax(dim=-1).tolist() == result.token_ids
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.7])
+def test_sampled_logprobs_equal_those_of_a_teacher_forced_forward(top_p: float) -> None:
+    model, prompts = tiny_model(), some_prompts()
+    sampling = dataclasses.replace(SAMPLED, top_p=top_p)
+    for prompt, result in zip(prompts, run(model, prompts, sampling), strict=True):
+        expected = reference_logprobs(teacher_forced(model, prompt, result.token_ids), sampling)
+        chosen = expected.gather(1, torch.tensor(result.token_ids)[:, None])[:, 0]
+        torch.testing.assert_close(torch.tensor(result.logprobs), chosen, atol=1e-4, rtol=0)
+
+
+def reference_logprobs(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+    """Temperature, then the nucleus token by token, in plain Python."""
+    rows = []
+    for row in torch.softmax(logits / sampling.temperature, dim=-1):
+        kept, mass = torch.zeros_like(row), 0.0
+        for token in row.argsort(descending=True).tolist():
+            if mass >= sampling.top_p:
+                break
+            kept[token] = row[token]
+            mass += float(row[token])
+        rows.append((kept / kept.sum()).log())
+    return torch.stack(rows)
+
+
+def test_draws_follow_the_distribution() -> None:
+    probabilities = torch.tensor([0.5, 0.0, 0.2, 0.3])
+    uniforms = (torch.arange(10_000, dtype=torch.float64) + 0.5) / 10_000
+    tokens, logprobs = draw(
+        probabilities.log().expand(10_000, 4), uniforms, dataclasses.replace(SAMPLED, temperature=1.0)
+    )
+    shares = torch.bincount(tokens, minlength=4) / 10_000
+    torch.testing.assert_close(shares, probabilities, atol=2e-4, rtol=0)
+    torch.testing.assert_close(logprobs.exp(), probabilities[tokens])
+
+
+def test_the_seed_alone_decides_what_is_sampled() -> None:
+    model, prompts = tiny_model(), some_prompts()
+    first, again = run(model, prompts, SAMPLED), run(model, prompts, SAMPLED)
+    other = run(model, prompts, dataclasses.replace(SAMPLED, seed=6))
+    assert first == again
+    assert [result.token_ids for result in first] != [result.token_ids for result in other]
+
+
+def test_a_rows_draws_do_not_depend_on_when_the_other_rows_end() -> None:
+    model, prompts = tiny_model(), some_prompts()
+    early = run(model, prompts, SAMPLED)
+    late = decode(model, prompts, SAMPLED, stop_ids=frozenset(), pad_id=0)
+    for ended, unending in zip(early, late, strict=True):
+        assert unending.token_ids[: len(ended.token_ids)] == ended.token_ids
+
+
+def test_prompts_are_read_in_groups_of_similar_length_that_cover_the_batch() -> None:
+    groups = prefill_groups([1, 2, 3, 50, 60, 70, 500], max_tokens=150)
+    assert groups == [range(0, 3), range(3, 5), range(5, 6), range(6, 7)]
+
+
+def test_a_reply_appends_its_tokens_to_the_conversation() -> None:
+    talks = conversations("a", "some longer text")
+    completions = policy().reply(talks, SAMPLED)
+    for talk, completion in zip(talks, completions, strict=True):
+        size = len(completion.token_ids)
+        assert talk.token_ids[:-size] == encode_prompt(tiny_tokenizer(), talk.messages[:1])
+        assert talk.token_ids[-size:] == list(completion.token_ids)
+        assert talk.action_mask == [0] * (len(talk.token_ids) - size) + [1] * size
+        assert talk.logprobs[-size:] == list(completion.logprobs)
+        assert len(talk.logprobs) == len(talk.token_ids)
+        assert talk.messages[-1] == Message("assistant", completion.text)
+
+
+def test_a_later_turn_keeps_the_sampled_ids_and_appends_the_observation() -> None:
+    player, talks = policy(), conversations("a", "b")
+    player.reply(talks, SAMPLED)
+    before = [list(talk.token_ids) for talk in talks]
+    for talk in talks:
+        talk.messages.append(Message("user", "next"))
+    completions = player.reply(talks, SAMPLED)
+    for talk, old, completion in zip(talks, before, completions, strict=True):
+        suffix = encode_observation(tiny_tokenizer(), "next", stopped=old[-1] in player.stop_ids)
+        assert talk.token_ids == [*old, *suffix, *completion.token_ids]
+
+
+def test_prompt_reply_and_observation_join_to_the_chat_template() -> None:
+    tokenizer = tiny_tokenizer()
+    chat = [Message("user", "q"), Message("assistant", "some reply"), Message("user", "obs")]
+    joined = [
+        *encode_prompt(tokenizer, chat[:1]),
+        *encode_completion(tokenizer, "some reply"),
+        *encode_observation(tokenizer, "obs", stopped=True),
+    ]
+    assert joined == encode_prompt(tokenizer, chat)
+    assert encode_observation(tokenizer, "obs", stopped=False)[0] == tokenizer.eos_token_id
+
+
+def test_a_prompt_over_the_limit_is_refused_with_its_length() -> None:
+    with pytest.raises(AffineError, match=r"has 23 tokens, more than model.max_prompt_tokens = 20"):
+        policy(max_prompt_tokens=20).reply(conversations("x" * 20), GREEDY)
+
+
+def test_replying_leaves_a_model_in_training_mode_as_it_was() -> None:
+    player = policy()
+    player.model.train()
+    player.reply(conversations("a"), GREEDY)
+    assert player.model.training
+
+
+def test_a_saved_model_answers_as_the_one_in_memory(tmp_path: Path) -> None:
+    loaded = load_policy(str(save_tiny_model(tmp_path / "model")), config_with(), "loaded")
+    assert loaded.name == "loaded"
+    assert loaded.reply(conversations("a", "bc"), GREEDY) == policy().reply(conversations("a", "bc"), GREEDY)
+    assert loaded.stop_ids == stop_token_ids(tiny_model(), tiny_tokenizer())
+
+
+def test_an_adapter_folder_loads_on_the_configured_base(tmp_path: Path) -> None:
+    base = save_tiny_model(tmp_path / "base")
+    adapted = get_peft_model(tiny_model(), LoraConfig(r=4, target_modules=["q_proj", "up_proj"]))
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.5)
+    adapted.save_pretrained(tmp_path / "adapter")
+    loaded = load_policy(str(tmp_path / "adapter"), config_with(name=str(base)), "adapter")
+    ids = torch.tensor([[5, 6, 7]])
+    with torch.no_grad():
+        expected = adapted.eval()(ids).logits
+        torch.testing.assert_close(loaded.model(ids).logits, expected, atol=1e-4, rtol=1e-4)
+        assert not torch.allclose(tiny_model()(ids).logits, expected, atol=1e-2)
+
+
+def test_an_adapter_on_a_base_of_another_shape_is_refused(tmp_path: Path) -> None:
+    base = save_tiny_model(tmp_path / "base")
+    other = get_peft_model(tiny_model(hidden_size=48), LoraConfig(r=4, target_modules=["q_proj"]))
+    other.save_pretrained(tmp_path / "adapter")
+    with pytest.raises(AffineError, match=r"does not load on model.name"):
+        load_policy(str(tmp_path / "adapter"), config_with(name=str(base)), "adapter")
+
+
+@pytest.mark.parametrize("name", ["models/run/nowhere", "./nowhere", "/nowhere/at/all", "tests/nowhere"])
+def test_a_folder_that_does_not_exist_is_named(name: str) -> None:
+    with pytest.raises(AffineError, match=rf"the model folder {name} does not exist"):
+        load_policy(name, config_with(), "x")
+
+
+def test_a_file_and_an_empty_folder_are_refused_as_models(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(AffineError, match="is a file"):
+        load_policy(str(tmp_path / "file"), config_with(), "x")
+    with pytest.raises(AffineError, match=r"cannot load the folder .*empty"):
+        load_policy(str(tmp_path / "empty"), config_with(), "x")
+
+
+def test_a_hub_model_that_cannot_be_had_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(AffineError, match="no-such/model is neither a local folder nor a model") as refused:
+        load_policy("no-such/model", config_with(), "x")
+    assert "\n" not in str(refused.value)
+
+
+def test_names_without_a_folder_are_hub_ids_and_nano_is_embedded() -> None:
+    assert model_path("owner/model") == "owner/model"
+    assert model_path("nano").endswith("affine_trainer/nano")
+
+
+def test_a_model_too_short_for_the_configured_lengths_is_refused(tmp_path: Path) -> None:
+    folder = save_tiny_model(tmp_path / "model")
+    with pytest.raises(AffineError, match="more than the 16384 positions"):
+        load_policy(str(folder), config_with(max_prompt_tokens=16384), "x")
