@@ -32,16 +32,19 @@ def compare(
     inputs = {f"baseline {label}": folders[label] for label in baselines}
     inputs[f"candidate {candidate}"] = folders[candidate]
     console, path = Console(), log_dir(config, "compare")
+    # Compared before the folder is opened: evaluations that do not fit together leave nothing behind.
+    comparison = None
+    if force or read_manifest(path) is None:
+        comparison = _compare(config, read_evaluation(folders[candidate], candidate), folders, baselines)
     with stage_folder(
         "compare", path, config, reads=("seed", "sampling"), inputs=inputs, force=force
     ) as folder:
-        if not folder.complete:
-            comparison = _compare(config, read_evaluation(folders[candidate], candidate), folders, baselines)
+        if comparison is None or folder.complete:
+            console.print(f"compare: {path} is complete, nothing to do")
+        else:
             write_json(path / "comparison.json", comparison)
             write_atomic(path / "comparison.md", comparison_markdown(comparison))
             folder.finish(_metrics(comparison))
-        else:
-            console.print(f"compare: {path} is complete, nothing to do")
         _print(console, json.loads((path / "comparison.json").read_bytes()), path)
     return path
 
@@ -95,7 +98,7 @@ def _print(console: Console, comparison: Mapping[str, Any], path: Path) -> None:
     for label, result in comparison["baselines"].items():
         console.print()
         console.print(comparison_table(comparison, label))
-        console.print(result["sentence"], markup=False, highlight=False)
+        console.print(result["sentence"], markup=False, highlight=False, soft_wrap=True)
     console.print()
     for name in ("comparison.json", "comparison.md"):
-        console.print(f"wrote {path / name}", markup=False, highlight=False)
+        console.print(f"wrote {path / name}", markup=False, highlight=False, soft_wrap=True)

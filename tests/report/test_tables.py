@@ -1,0 +1,80 @@
+"""Tables: what a reader sees of a summary and of a comparison."""
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from affine_trainer.config import Config
+from affine_trainer.report.comparison import compare_evaluations, points
+from affine_trainer.report.episodes import group_by_environment
+from affine_trainer.report.pairing import read_evaluation
+from affine_trainer.report.summary import summarise
+from affine_trainer.report.tables import comparison_markdown, comparison_table, evaluation_table, percent
+from tests.evaluations import episodes, write_evaluation
+
+SAMPLING = Config().sampling
+
+
+def shown(table):
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(table)
+    return console.export_text()
+
+
+def row(text, name):
+    (line,) = [line for line in text.splitlines() if f" {name} " in line]
+    return line
+
+
+def comparison(tmp_path: Path):
+    mine = {"affine:sat@small": [True] * 30 + [False] * 10, "affine:ded@heldout-v1": [True, False]}
+    theirs = {"affine:sat@small": [True] * 10 + [False] * 30, "affine:ded@heldout-v1": [False, False]}
+    rl, base = (
+        read_evaluation(write_evaluation(tmp_path / label, episodes(outcomes), Config()), label)
+        for label, outcomes in (("rl", mine | {}), ("base|odd", theirs | {}))
+    )
+    return {
+        "candidate": {"label": "rl", "folder": "rl"},
+        "statistics": {**SAMPLING.model_dump(), "seed": 0},
+        "baselines": {"base|odd": compare_evaluations(rl, base, SAMPLING)},
+    }
+
+
+def test_the_evaluation_table_shows_the_trivial_policies_beside_the_model():
+    trivial = {"all-true": group_by_environment(episodes({"affine:sat@small": [True, False, False, False]}))}
+    plays = group_by_environment(
+        episodes({"affine:sat@small": [True, True, True, None], "affine:ded@heldout-v1": [False]})
+    )
+    text = shown(evaluation_table(summarise(plays, SAMPLING, trivial), "rl"))
+    line = row(text, "affine:sat")
+    assert "100.0 %" in line and "all-true 25.0 %" in line
+    assert "affine:ded (unseen families)" in text
+    assert "100.0 %" in row(text, "macro")
+
+
+def test_an_evaluation_without_a_grade_is_shown_with_dashes():
+    plays = group_by_environment(episodes({"affine:sat@small": [None]}))
+    assert "–" in row(shown(evaluation_table(summarise(plays, SAMPLING), "rl")), "affine:sat")
+
+
+def test_the_comparison_table_has_a_row_an_environment_then_macro_then_unseen(tmp_path):
+    text = shown(comparison_table(comparison(tmp_path), "base|odd"))
+    assert "+50.0" in row(text, "affine:sat")
+    assert text.index("affine:sat") < text.index("macro") < text.index("(unseen families)")
+
+
+def test_the_markdown_tables_have_as_many_cells_in_every_row(tmp_path):
+    text = comparison_markdown(comparison(tmp_path))
+    rows = [line.replace("\\|", "") for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 5
+    assert {line.count("|") for line in rows} == {9}
+    assert "Verdict: **dominates**" in text
+
+
+def test_points_always_carry_a_sign_and_never_a_negative_zero():
+    assert [points(x) for x in (0.2134, -0.05, 0.0, -0.0001)] == ["+21.3", "-5.0", "+0.0", "+0.0"]
+
+
+def test_a_share_that_is_unknown_is_a_dash():
+    assert (percent(None), percent(0.125)) == ("–", "12.5 %")

@@ -1,0 +1,311 @@
+"""`affine compare`: the verdict from two evaluations, and a sentence for everything that does not fit."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from affine_trainer.config import Config
+from affine_trainer.errors import DataError, StageError
+from affine_trainer.stages.compare import compare
+from tests.evaluations import episode, episodes, write_evaluation
+
+CONFIG = Config()
+SAT, ABD, DED = "affine:sat@small", "affine:abd@generated-v1", "affine:ded@generated-v1"
+EPISODES = "logs/default/eval/{}/episodes.jsonl"
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def evaluated(label, outcomes, **options):
+    return write_evaluation(Path("logs/default/eval", label), episodes(outcomes), CONFIG, **options)
+
+
+def outcomes(rate, *names, seed=0, count=300):
+    """Success of each task at `rate`; a higher rate solves all that a lower one solves."""
+    generator = np.random.default_rng(seed)
+    return {name: [bool(draw < rate) for draw in generator.uniform(size=count)] for name in names}
+
+
+def result(baselines=("base",), candidate="rl", **options):
+    folder = compare(CONFIG, candidate, baselines, **options)
+    return json.loads((folder / "comparison.json").read_text())
+
+
+def test_a_better_model_dominates_and_the_sentence_says_so(capsys):
+    evaluated("rl", outcomes(0.5, SAT, ABD, DED))
+    evaluated("base", outcomes(0.2, SAT, ABD, DED))
+    found = result()["baselines"]["base"]
+    macro = found["macro"]
+    assert found["verdict"] == "dominates"
+    assert 0 < macro["lower"] < macro["difference"] < macro["upper"]
+    assert found["sentence"] == (
+        f"rl is better than base: macro success +{100 * macro['difference']:.1f} points (80 % interval "
+        f"+{100 * macro['lower']:.1f} to +{100 * macro['upper']:.1f}, n=900 shared tasks); "
+        "it dominates in all 3 environments."
+    )
+    printed = " ".join(capsys.readouterr().out.split())
+    assert found["sentence"] in printed
+    assert "comparison.md" in printed
+
+
+def test_the_figures_of_an_environment_follow_from_its_episodes():
+    evaluated("rl", {SAT: [True] * 40 + [False] * 10})
+    evaluated("base", {SAT: [True] * 25 + [False] * 20 + [True] * 5})
+    entry = result()["baselines"]["base"]["per_environment"]["affine:sat"]
+    assert (entry["both"], entry["only_candidate"], entry["only_baseline"], entry["neither"]) == (
+        25,
+        15,
+        5,
+        5,
+    )
+    assert (entry["candidate"], entry["baseline"]) == (0.8, 0.6)
+    assert entry["difference"] == pytest.approx(0.2)
+    assert entry["mcnemar_p"] == pytest.approx(0.0413894653, abs=1e-9)
+    assert entry["mcnemar_p_holm"] == entry["mcnemar_p"]
+
+
+def test_a_worse_model_is_dominated():
+    evaluated("rl", outcomes(0.2, SAT, ABD))
+    evaluated("base", outcomes(0.5, SAT, ABD))
+    found = result()["baselines"]["base"]
+    assert found["verdict"] == "dominated"
+    assert found["sentence"].startswith("rl is worse than base: macro success -")
+    assert found["sentence"].endswith("it is dominated in all 2 environments.")
+
+
+def test_a_trade_is_incomparable_and_names_both_sides():
+    evaluated("rl", outcomes(0.5, SAT) | outcomes(0.2, ABD))
+    evaluated("base", outcomes(0.2, SAT) | outcomes(0.5, ABD))
+    found = result()["baselines"]["base"]
+    assert found["verdict"] == "incomparable"
+    assert "neither dominates, as it is better in affine:sat and worse in affine:abd" in found["sentence"]
+
+
+def test_a_slight_gain_on_few_tasks_is_undecided_and_says_how_many_more_it_needs():
+    evaluated("rl", {SAT: [True] * 5 + [False] * 5})
+    evaluated("base", {SAT: [True] * 4 + [False] * 6})
+    found = result()["baselines"]["base"]
+    assert found["verdict"] == "undecided"
+    assert found["further_tasks_per_environment"] > 0
+    assert "more tasks an environment)" in found["sentence"]
+
+
+def test_models_that_solve_the_same_tasks_are_said_to():
+    evaluated("rl", outcomes(0.5, SAT))
+    evaluated("base", outcomes(0.5, SAT))
+    found = result()["baselines"]["base"]
+    assert found["sentence"].startswith("rl and base solve the same tasks: macro success +0.0 points")
+    posterior = found["per_environment"]["affine:sat"]["posterior_interval"]
+    assert posterior["lower"] < 0 < posterior["upper"]
+
+
+def test_each_baseline_gets_its_own_verdict():
+    evaluated("rl", outcomes(0.5, SAT))
+    evaluated("sft", outcomes(0.3, SAT))
+    evaluated("base", outcomes(0.1, SAT))
+    baselines = result(("base", "sft"))["baselines"]
+    assert list(baselines) == ["base", "sft"]
+    assert baselines["base"]["macro"]["difference"] > baselines["sft"]["macro"]["difference"] > 0
+    text = Path("logs/default/compare/comparison.md").read_text()
+    assert "## Against base" in text and "## Against sft" in text
+    assert baselines["sft"]["sentence"] in text
+
+
+def test_ungraded_tasks_are_left_out_in_pairs_and_counted():
+    evaluated("rl", {SAT: [True, None, True, False, None]})
+    evaluated("base", {SAT: [False, True, None, False, None]})
+    found = result()["baselines"]["base"]
+    assert (found["num_tasks"], found["num_excluded"]) == (2, 3)
+    assert "n=2 shared tasks, 3 left out as not graded" in found["sentence"]
+
+
+def test_unseen_families_are_compared_apart_and_do_not_touch_the_verdict():
+    unseen = "affine:ded@heldout-v1"
+    evaluated("rl", outcomes(0.5, DED) | outcomes(0.1, unseen, count=50))
+    evaluated("base", outcomes(0.2, DED) | outcomes(0.9, unseen, count=50))
+    found = result()["baselines"]["base"]
+    assert found["verdict"] == "dominates"
+    assert found["num_tasks"] == 300
+    assert found["slices"]["unseen_families"]["affine:ded"]["difference"] < -0.5
+
+
+def test_fractional_scores_are_compared_beside_success():
+    evaluated("rl", {"agentgym:x@y": [0.5, 0.5, 1.0]})
+    evaluated("base", {"agentgym:x@y": [0.0, 0.5, 1.0]})
+    entry = result()["baselines"]["base"]["per_environment"]["agentgym:x"]
+    assert entry["difference"] == 0.0
+    assert entry["mean_score"]["difference"] == pytest.approx(0.5 / 3)
+
+
+def test_the_same_evaluations_give_the_same_bytes_again():
+    evaluated("rl", outcomes(0.5, SAT, ABD))
+    evaluated("base", outcomes(0.4, SAT, ABD))
+    path = compare(CONFIG, "rl", ("base",)) / "comparison.json"
+    first = path.read_bytes()
+    compare(CONFIG, "rl", ("base",), force=True)
+    assert path.read_bytes() == first
+
+
+def test_a_finished_comparison_is_shown_again_and_not_made_again(capsys):
+    evaluated("rl", outcomes(0.5, SAT))
+    evaluated("base", outcomes(0.2, SAT))
+    folder = compare(CONFIG, "rl", ("base",))
+    before = (folder / "manifest.json").read_bytes()
+    capsys.readouterr()
+    compare(CONFIG, "rl", ("base",))
+    assert (folder / "manifest.json").read_bytes() == before
+    assert "rl is better than base" in capsys.readouterr().out
+
+
+def test_another_evaluation_is_not_mixed_with_an_old_comparison():
+    for label, rate in (("rl", 0.5), ("base", 0.2), ("sft", 0.3)):
+        evaluated(label, outcomes(rate, SAT))
+    compare(CONFIG, "rl", ("base",))
+    with pytest.raises(StageError, match="sft"):
+        compare(CONFIG, "rl", ("sft",))
+    assert list(result(("sft",), force=True)["baselines"]) == ["sft"]
+
+
+def test_folders_brought_from_elsewhere_are_compared_without_a_manifest(tmp_path):
+    evaluated("rl", outcomes(0.5, SAT))
+    folder = write_evaluation(tmp_path / "champion", episodes(outcomes(0.3, SAT)), CONFIG)
+    (folder / "manifest.json").unlink()
+    found = result((str(folder),))
+    assert found["baselines"][str(folder)]["verdict"] == "dominates"
+
+
+def test_a_model_that_was_not_evaluated_is_refused_with_the_command():
+    evaluated("rl", {SAT: [True]})
+    with pytest.raises(StageError, match="affine eval --model base"):
+        compare(CONFIG, "rl", ("base",))
+    assert not Path("logs/default/compare").exists()
+
+
+@pytest.mark.parametrize("baselines", [("rl",), ("base", "base"), ()])
+def test_a_comparison_with_itself_twice_or_with_nothing_is_refused(baselines):
+    with pytest.raises(StageError, match=r"twice|nothing"):
+        compare(CONFIG, "rl", baselines)
+
+
+@pytest.mark.parametrize(("lacking", "holding"), [("base", "rl"), ("rl", "base")])
+def test_a_missing_environment_is_an_error(lacking, holding):
+    evaluated(holding, {SAT: [True], ABD: [True]})
+    evaluated(lacking, {SAT: [True]})
+    with pytest.raises(DataError, match=rf"eval/{lacking}/episodes.jsonl has no episode of affine:abd"):
+        compare(CONFIG, "rl", ("base",))
+
+
+@pytest.mark.parametrize(("lacking", "holding"), [("base", "rl"), ("rl", "base")])
+def test_differing_tasks_are_an_error_naming_the_first_line(lacking, holding):
+    evaluated(holding, {SAT: [True] * 5})
+    evaluated(lacking, {SAT: [True] * 3})
+    with pytest.raises(DataError, match=rf"eval/{lacking}/.* lacks 2 of .* affine:sat@small/3 \(line 4\)"):
+        compare(CONFIG, "rl", ("base",))
+
+
+def test_the_same_key_with_another_content_is_an_error_naming_both_lines():
+    evaluated("rl", {SAT: [True] * 3})
+    plays = episodes({SAT: [True] * 3})[::-1]
+    plays[0].content_sha256 = "other"
+    write_evaluation(Path("logs/default/eval/base"), plays, CONFIG)
+    with pytest.raises(
+        DataError, match=r"small/2 is not the same problem in .*rl.*, line 3, and .*base.*, line 1"
+    ):
+        compare(CONFIG, "rl", ("base",))
+
+
+def test_nothing_graded_on_both_sides_is_an_error():
+    evaluated("rl", {SAT: [True, None]})
+    evaluated("base", {SAT: [None, True]})
+    with pytest.raises(DataError, match="affine:sat: not one task was graded in both"):
+        compare(CONFIG, "rl", ("base",))
+
+
+def test_other_rules_are_an_error_and_other_decoding_is_said():
+    evaluated("rl", {SAT: [True]}, settings={"rules": "a", "temperature": 0.0})
+    evaluated("base", {SAT: [True]}, settings={"rules": "b", "temperature": 0.0})
+    evaluated("sft", {SAT: [True]}, settings={"rules": "a", "temperature": 0.7})
+    with pytest.raises(DataError, match="rl was graded by the rules a, base by b"):
+        compare(CONFIG, "rl", ("base",))
+    assert not Path("logs/default/compare").exists()
+    found = result(("sft",))["baselines"]["sft"]
+    assert found["setting_differences"] == {"temperature": [0.0, 0.7]}
+    assert "evaluated with different temperature" in found["sentence"]
+
+
+def brought(change):
+    """Two evaluations of which the baseline's folder, without a manifest, went through `change(folder)`."""
+    evaluated("rl", outcomes(0.5, SAT, count=4))
+    folder = write_evaluation(Path("champion"), episodes(outcomes(0.3, SAT, count=4)), CONFIG)
+    (folder / "manifest.json").unlink()
+    change(folder)
+    return compare(CONFIG, "rl", ("champion",))
+
+
+def edit(name, replace):
+    def change(folder):
+        path = folder / name
+        path.write_text(replace(path.read_text()))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (edit("episodes.jsonl", lambda t: t[:-30]), r"champion/episodes\.jsonl, line 4: not valid JSON"),
+        (
+            edit("episodes.jsonl", lambda t: t.replace('"reward": 0.0', '"reward": NaN', 1)),
+            r"line \d: grade\.reward",
+        ),
+        (edit("episodes.jsonl", lambda t: t + t), r"line 5: task affine:sat@small/0 is already on line 1"),
+        (
+            edit("episodes.jsonl", lambda t: "".join(t.splitlines(True)[:3])),
+            "counts 4 graded tasks of affine:sat",
+        ),
+        (edit("episodes.jsonl", lambda t: ""), r"episodes\.jsonl is empty"),
+        (edit("evaluation.json", lambda t: t[:50]), r"evaluation\.json, line \d+: not valid JSON"),
+        (
+            edit("evaluation.json", lambda t: '{"per_environment": NaN}'),
+            r"evaluation\.json: NaN is not a number",
+        ),
+        (edit("evaluation.json", lambda t: "{}"), r"evaluation\.json: not an evaluation"),
+        (lambda folder: (folder / "episodes.jsonl").unlink(), r"episodes\.jsonl does not exist"),
+    ],
+)
+def test_a_broken_file_is_an_error_that_names_it(change, message):
+    with pytest.raises(DataError, match=message):
+        brought(change)
+
+
+def test_an_edited_evaluation_of_this_run_is_refused_by_its_manifest():
+    evaluated("rl", {SAT: [True, False]})
+    evaluated("base", {SAT: [False, False]})
+    path = Path(EPISODES.format("base"))
+    path.write_text(path.read_text().replace("false", "true"))
+    with pytest.raises(StageError, match=r"episodes\.jsonl"):
+        compare(CONFIG, "rl", ("base",))
+
+
+def test_a_failed_comparison_leaves_the_finished_one_in_place():
+    evaluated("rl", outcomes(0.5, SAT))
+    evaluated("base", outcomes(0.2, SAT))
+    evaluated("sft", outcomes(0.2, SAT, count=10))
+    path = compare(CONFIG, "rl", ("base",)) / "comparison.json"
+    before = path.read_bytes()
+    with pytest.raises(DataError):
+        compare(CONFIG, "rl", ("sft",), force=True)
+    assert path.read_bytes() == before
+
+
+def test_an_extra_task_in_one_file_is_not_dropped_in_silence():
+    evaluated("rl", {SAT: [True] * 3})
+    plays = [*episodes({SAT: [True] * 3}), episode("affine:sat@guide/0")]
+    write_evaluation(Path("logs/default/eval/base"), plays, CONFIG)
+    with pytest.raises(DataError, match=r"affine:sat@guide/0 \(line 4\)"):
+        compare(CONFIG, "rl", ("base",))
