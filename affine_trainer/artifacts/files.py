@@ -17,8 +17,9 @@ from affine_trainer.errors import DataError, StageError
 
 HASH_CHUNK = 1 << 20
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
-# Native writers (safetensors, torch) lose the errno and keep only words.
-DISK_FULL_WORDS = ("No space left on device", "os error 28", "PytorchStreamWriter failed writing file")
+# Native writers (safetensors, torch) lose the errno and keep only words; the last is what torch says when it
+# closes an archive that did not fit.
+DISK_FULL_WORDS = ("No space left on device", "PytorchStreamWriter failed writing file", "unexpected pos")
 
 
 class disk_full_is_a_sentence(AbstractContextManager):
@@ -37,10 +38,15 @@ class disk_full_is_a_sentence(AbstractContextManager):
             ) from error
 
 
-def _is_disk_full(error: BaseException) -> bool:
-    if isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS:
-        return True
-    return any(words in str(error) for words in DISK_FULL_WORDS)
+def _is_disk_full(error: BaseException | None) -> bool:
+    """Looks down the chain as well: torch raises something else while it closes the file that did not fit."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS:
+            return True
+        if any(words in str(error) for words in DISK_FULL_WORDS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def sha256_file(path: Path) -> str:
@@ -138,9 +144,10 @@ def repair_jsonl(path: Path) -> int:
         start = _start_of_last_line(file.seek(0, os.SEEK_END), file)
         file.seek(start)
         line = file.read()
+        if not line:
+            return 0
         if _is_object(line):
-            if not line.endswith(b"\n"):
-                file.write(b"\n")
+            file.write(b"" if line.endswith(b"\n") else b"\n")
             return 0
         file.truncate(start)
         return len(line)
@@ -160,8 +167,6 @@ def _start_of_last_line(end: int, file: Any) -> int:
 
 
 def _is_object(line: bytes) -> bool:
-    if not line:
-        return True
     try:
         return isinstance(json.loads(line), dict)
     except ValueError:
