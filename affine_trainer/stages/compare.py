@@ -101,4 +101,4 @@ def _print(console: Console, comparison: Mapping[str, Any], path: Path) -> None:
         console.print(result["sentence"], markup=False, highlight=False, soft_wrap=True)
     console.print()
     for name in ("comparison.json", "comparison.md"):
-        console.print(f"wrote {path / name}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"in {path / name}", markup=False, highlight=False, soft_wrap=True)
