@@ -14,7 +14,7 @@ CGROUP_MEMORY_LIMITS = (
 
 
 def describe_device() -> dict[str, Any]:
-    """What a manifest records: type, name, memory in bytes (the GPU's, or the RAM on a CPU), cores, threads."""
+    """What a manifest records; `memory_bytes` is the GPU's, or the RAM on a CPU."""
     import torch
 
     kind = training_device()
@@ -42,7 +42,7 @@ def training_device() -> str:
 
 
 def supports_bf16() -> bool:
-    """Whether the training device computes in bfloat16 natively; a CPU needs AVX512-BF16, AMX or Arm's BF16."""
+    """Whether the training device computes in bfloat16 natively (a CPU: AVX512-BF16, AMX or Arm BF16)."""
     import torch
 
     if training_device() == "cuda":
