@@ -1,0 +1,1 @@
+"""How the embedded model is made: its pretraining text, its tokenizer, its training loop."""

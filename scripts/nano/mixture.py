@@ -1,0 +1,87 @@
+"""The pretraining text of the embedded model: easy single-turn tasks, program runs, and agent transcripts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from affine_trainer.config import Config
+from affine_trainer.envs import task_set
+from affine_trainer.envs.programs import generate
+from affine_trainer.envs.splits import SPLIT_RANGES, owns_content
+from affine_trainer.records import Message, Task, TaskSet, seed_from
+from scripts.nano.grammars import TRANSCRIPTS, Transcript
+
+# Shares of documents. Half is what the pipeline will teach in earnest, at its easiest setting.
+SHARES = {
+    "affine:sat": 0.22,
+    "affine:abd": 0.22,
+    "affine:ded": 0.18,
+    "program run": 0.13,
+    **{name: 0.05 for name in TRANSCRIPTS},
+}
+
+
+class Mixture:
+    """Document `number` of the mixture is a pure function of (seed, number)."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.task_sets = {
+            "affine:sat": own_tasks("affine:sat", "tiny"),
+            "affine:abd": own_tasks("affine:abd", "generated-v1"),
+            "affine:ded": own_tasks("affine:ded", "generated-v1"),
+        }
+
+    def document(self, number: int) -> Transcript:
+        """The messages of one document."""
+        rng = random.Random(seed_from("nano", self.seed, number))
+        source = rng.choices(list(SHARES), weights=list(SHARES.values()))[0]
+        if source in TRANSCRIPTS:
+            return TRANSCRIPTS[source](rng)
+        if source == "program run":
+            return program_run(self.draw_task("affine:abd", rng).index)
+        return solved_task(self.task_sets[source], self.draw_task(source, rng))
+
+    def draw_task(self, env: str, rng: random.Random) -> Task:
+        """A task whose content belongs to pretraining; SAT's tiny family is used nowhere else anyway."""
+        while True:
+            [task] = self.task_sets[env].tasks([rng.choice(SPLIT_RANGES["pretrain"])])
+            if env == "affine:sat" or owns_content("pretrain", task.content_sha256):
+                return task
+
+    def documents(self, first: int, last: int) -> Iterator[Transcript]:
+        """Documents `first` to `last - 1`."""
+        return map(self.document, range(first, last))
+
+
+def own_tasks(env: str, family: str) -> TaskSet:
+    """A task set of ours in the default wording, to be read and not played."""
+    return task_set(env, family, config=Config(), sandbox=None)
+
+
+def solved_task(tasks: TaskSet, task: Task) -> Transcript:
+    """A task and its expert reply."""
+    return [*task.prompt, Message("assistant", tasks.expert_reply(task) or "")]
+
+
+def program_run(index: int) -> Transcript:
+    """A program, its input, and what it prints: the forward direction of ABD."""
+    row = generate(index)
+    question = f"What does this program print?\n```python\n{row.program}\n```\nInput:\n```\n{row.inputs}\n```"
+    return [Message("user", question), Message("assistant", row.output)]
+
+
+def tokenizer_texts(seed: int, count: int) -> Iterator[str]:
+    """Message contents to learn the merges from: half of the mixture's, half of the train split's.
+
+    The train split is here for the words of the program families that pretraining leaves out.
+    """
+    mixture = Mixture(seed)
+    for messages in mixture.documents(0, count // 2):
+        yield from (message.content for message in messages)
+    train = {"affine:sat": "small", "affine:abd": "generated-v1", "affine:ded": "generated-v1"}
+    for env, family in train.items():
+        tasks = own_tasks(env, family)
+        for task in tasks.tasks(tasks.indices("train", count // 6, seed)):
+            yield from (message.content for message in solved_task(tasks, task))

@@ -1,0 +1,66 @@
+"""The shipped embedded model: its size, its tokenizer, its chat template, and the text it was built from."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import affine_trainer
+from scripts.nano.grammars import TRANSCRIPTS
+
+NANO = Path(affine_trainer.__file__).parent / "nano"
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return AutoTokenizer.from_pretrained(NANO)
+
+
+def as_dicts(messages):
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def test_the_shipped_weights_are_small_and_loadable():
+    model = AutoModelForCausalLM.from_pretrained(NANO)
+    assert sum(file.stat().st_size for file in NANO.iterdir()) <= 12 * 2**20
+    assert 1e6 < model.num_parameters() < 6e6
+
+
+def test_the_build_record_names_no_machine():
+    record = json.loads((NANO / "build.json").read_text())
+    assert record["seed"] == 0
+    assert not any(str(value).startswith("/") for value in record.values())
+
+
+@pytest.mark.parametrize("name", list(TRANSCRIPTS))
+def test_agent_transcripts_survive_the_tokenizer_and_stay_short(tokenizer, name):
+    for seed in range(20):
+        messages = TRANSCRIPTS[name](random.Random(seed))
+        for message in messages:
+            ids = tokenizer.encode(message.content, add_special_tokens=False)
+            assert tokenizer.decode(ids) == message.content
+        chat = tokenizer.apply_chat_template(as_dicts(messages), return_dict=False)
+        assert len(chat) <= 768
+
+
+def test_the_chat_template_only_ever_appends(tokenizer):
+    messages = as_dicts(TRANSCRIPTS["agentgym:textcraft"](random.Random(0)))
+    whole = tokenizer.apply_chat_template(messages, return_dict=False)
+    for end in range(1, len(messages)):
+        prefix = tokenizer.apply_chat_template(messages[:end], return_dict=False)
+        assert whole[: len(prefix)] == prefix
+
+
+def test_digits_are_tokens_of_their_own(tokenizer):
+    pieces = tokenizer.convert_ids_to_tokens(tokenizer.encode("x12=True, 4096", add_special_tokens=False))
+    assert all(piece.isdigit() is False or len(piece) == 1 for piece in pieces)
+    assert [piece for piece in pieces if piece.isdigit()] == list("124096")
+
+
+def test_special_tokens_are_single_ids(tokenizer):
+    for token in ("<|user|>", "<|assistant|>", "<|system|>", "<|end|>", "<|pad|>"):
+        assert len(tokenizer.encode(token, add_special_tokens=False)) == 1
+    assert tokenizer.eos_token == "<|end|>"
+    assert tokenizer.pad_token == "<|pad|>"
