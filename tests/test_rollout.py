@@ -1,0 +1,309 @@
+"""Playing episodes: chunks and seeds, turns and limits, failures as errors, and what is kept for RL."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from affine_trainer.config import Config
+from affine_trainer.envs import task_set
+from affine_trainer.errors import AffineError
+from affine_trainer.policies.hf import HFPolicy, encode_observation, encode_prompt
+from affine_trainer.policies.scripted import TRIVIAL_POLICIES
+from affine_trainer.records import (
+    Completion,
+    Conversation,
+    Episode,
+    Grade,
+    Message,
+    Sampling,
+    SnapshotKind,
+    Split,
+    Step,
+    Task,
+    TaskSet,
+    seed_from,
+    sha256_of,
+)
+from affine_trainer.rollout import play
+from tests.tiny_model import tiny_model, tiny_tokenizer
+
+SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=8, seed=123)
+
+
+class CountingGame:
+    """Ends when its target number of replies is played; the reward is one a reply, a win is in time."""
+
+    snapshot_kind: SnapshotKind = "none"
+
+    def __init__(self, task: Task, failure: dict[str, Exception]) -> None:
+        self.task = task
+        self._failure = failure
+        self._played = 0
+        self.closed = False
+
+    def _fail(self, where: str) -> None:
+        if where in self._failure:
+            raise self._failure[where]
+
+    def observe(self) -> str:
+        self._fail("observe")
+        return "count 0"
+
+    def step(self, reply: str) -> Step:
+        time.sleep(0.002 * (self.task.index % 3))  # so that threads finish out of order
+        self._fail("step")
+        self._played += 1
+        done = self._played >= self.task.index % 4 + 1
+        return Step(f"count {self._played}", 1.0, terminated=done, truncated=False, info={"n": self._played})
+
+    def grade(self) -> Grade | None:
+        self._fail("grade")
+        won = self._played >= self.task.index % 4 + 1
+        return Grade(float(won), won, f"{self._played} replies")
+
+    def snapshot(self) -> bytes:
+        return b""
+
+    def restore(self, state: bytes) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class CountingGames:
+    """Task i takes i % 4 + 1 replies; `failures` names what raises, by task index."""
+
+    env, family = "toy:count", "v1"
+
+    def __init__(self, failures: dict[int, dict[str, Exception]] | None = None) -> None:
+        self._failures = failures or {}
+        self.started: list[CountingGame] = []
+
+    def indices(self, split: Split, count: int, seed: int) -> list[int]:
+        return list(range(count))
+
+    def tasks(self, indices: Sequence[int]) -> list[Task]:
+        prompt = (Message("user", "rules"), Message("assistant", "OK"))
+        return [Task(self.env, self.family, i, prompt, 0.5, sha256_of(i)) for i in indices]
+
+    def start(self, task: Task) -> CountingGame:
+        failure = self._failures.get(task.index, {})
+        if "start" in failure:
+            raise failure["start"]
+        self.started.append(CountingGame(task, failure))
+        return self.started[-1]
+
+    def expert_reply(self, task: Task) -> str | None:
+        return None
+
+
+class Recorder:
+    """Replies with the number of messages it sees, and remembers each batch's keys and seed."""
+
+    name = "recorder"
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[list[str], int]] = []
+
+    def reply(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[Completion]:
+        self.batches.append(([talk.task.key for talk in conversations if talk.task], sampling.seed))
+        for talk in conversations:
+            talk.messages.append(Message("assistant", f"{len(talk.messages)}"))
+        return [Completion(talk.messages[-1].content, (), (), "stop") for talk in conversations]
+
+
+def count_episodes(games: CountingGames, count: int = 8, **options: Any) -> list[Episode]:
+    options = {"seed": 7, "chunk_size": 3, "max_turns": 10} | options
+    return play(games, games.tasks(range(count)), Recorder(), SAMPLING, **options)
+
+
+def sat_tasks(count: int) -> tuple[TaskSet, list[Task]]:
+    tasks = task_set("affine:sat", "small", config=Config(), sandbox=None)
+    return tasks, tasks.tasks(tasks.indices("train", count, 0))
+
+
+def tiny_policy(**options: int) -> HFPolicy:
+    options = {"max_prompt_tokens": 2000} | options
+    return HFPolicy(tiny_model(), tiny_tokenizer(), name="tiny", **options)
+
+
+def untimed(episodes: Sequence[Episode]) -> list[Episode]:
+    return [dataclasses.replace(episode, seconds=0.0) for episode in episodes]
+
+
+def test_chunks_are_consecutive_tasks_and_seeded_by_their_number() -> None:
+    games, policy = CountingGames(), Recorder()
+    play(games, games.tasks(range(7)), policy, SAMPLING, seed=9, chunk_size=3)
+    keys = [task.key for task in games.tasks(range(7))]
+    assert policy.batches == [
+        (keys[start : start + 3], seed_from(9, "toy:count", number)) for number, start in enumerate((0, 3, 6))
+    ]
+
+
+def test_a_later_turn_of_a_chunk_draws_with_another_seed() -> None:
+    games, policy = CountingGames(), Recorder()
+    play(games, games.tasks([3]), policy, SAMPLING, seed=9, chunk_size=1, max_turns=4)
+    seeds = [seed for _, seed in policy.batches]
+    assert len(set(seeds)) == 4
+    assert seeds[0] == seed_from(9, "toy:count", 0)
+
+
+def test_episodes_end_when_their_environment_says_so_and_keep_their_order() -> None:
+    episodes = count_episodes(CountingGames())
+    assert [episode.task_key for episode in episodes] == [f"toy:count@v1/{i}" for i in range(8)]
+    assert [len(episode.turns) for episode in episodes] == [1, 2, 3, 4, 1, 2, 3, 4]
+    assert {episode.stop_reason for episode in episodes} == {"terminated"}
+    assert all(episode.grade == Grade(1.0, True, f"{len(episode.turns)} replies") for episode in episodes)
+    assert [turn.observation for turn in episodes[2].turns] == ["count 0", "count 1", "count 2"]
+    assert [turn.reply for turn in episodes[2].turns] == ["3", "5", "7"]
+    assert episodes[2].turns[1].info == {"n": 2, "stop": "stop"}
+
+
+def test_the_turn_limit_ends_an_episode_that_is_graded_all_the_same() -> None:
+    long = count_episodes(CountingGames(), max_turns=2)[3]
+    assert (long.stop_reason, len(long.turns), long.error) == ("turn_limit", 2, None)
+    assert long.grade == Grade(0.0, False, "2 replies")
+
+
+def test_the_token_limit_ends_an_episode_before_its_next_turn() -> None:
+    games = CountingGames()
+    episodes = play(
+        games,
+        games.tasks([3]),
+        tiny_policy(),
+        SAMPLING,
+        seed=0,
+        chunk_size=4,
+        max_turns=4,
+        max_episode_tokens=40,
+    )
+    (episode,) = episodes
+    assert episode.stop_reason == "token_limit"
+    assert 0 < len(episode.turns) < 4
+    assert episode.grade is not None and not episode.grade.success
+
+
+@pytest.mark.parametrize("where", ["start", "observe", "step", "grade"])
+def test_a_failing_environment_is_an_error_and_never_a_zero(where: str) -> None:
+    games = CountingGames({4: {where: ConnectionError("the simulator hung up")}})
+    episodes = count_episodes(games)
+    failed = episodes.pop(4)
+    assert failed.grade is None
+    assert failed.stop_reason == "error"
+    assert failed.error == "ConnectionError: the simulator hung up"
+    assert all(episode.grade for episode in episodes)
+    assert all(game.closed for game in games.started)
+
+
+def test_an_ungradable_reply_is_an_error_with_the_environments_words() -> None:
+    class Ungradable(CountingGame):
+        def step(self, reply: str) -> Step:
+            return Step("", 0.0, terminated=True, truncated=False, info={"error": "the sandbox failed"})
+
+        def grade(self) -> Grade | None:
+            return None
+
+    games = CountingGames()
+    games.start = lambda task: Ungradable(task, {})
+    (episode,) = count_episodes(games, count=1)
+    assert (episode.grade, episode.stop_reason, episode.error) == (None, "error", "the sandbox failed")
+
+
+def test_a_mistake_of_the_user_in_an_environment_is_raised() -> None:
+    with pytest.raises(AffineError, match="no such file"):
+        count_episodes(CountingGames({2: {"step": AffineError("no such file")}}))
+
+
+def test_finished_chunks_are_handed_over_in_order_before_the_end() -> None:
+    seen: list[list[str]] = []
+    episodes = count_episodes(
+        CountingGames(), on_chunk=lambda chunk: seen.append([e.task_key for e in chunk])
+    )
+    assert [len(chunk) for chunk in seen] == [3, 3, 2]
+    assert [key for chunk in seen for key in chunk] == [episode.task_key for episode in episodes]
+
+
+def test_a_chunk_is_graded_while_the_policy_answers_the_next() -> None:
+    answered = threading.Event()
+
+    class Waiting(CountingGame):
+        def step(self, reply: str) -> Step:
+            in_time = answered.wait(timeout=20) if self.task.index == 0 else True
+            return Step("", 0.0, terminated=True, truncated=False, info={"in_time": in_time})
+
+    class Announcing(Recorder):
+        def reply(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[Completion]:
+            if self.batches:
+                answered.set()
+            return super().reply(conversations, sampling)
+
+    games = CountingGames()
+    games.start = lambda task: Waiting(task, {})
+    episodes = play(games, games.tasks(range(2)), Announcing(), SAMPLING, seed=0, chunk_size=1)
+    assert episodes[0].turns[0].info["in_time"]
+
+
+def test_a_later_start_gives_the_same_chunks() -> None:
+    tasks, all_tasks = sat_tasks(7)
+    policy = tiny_policy()
+    whole = play(tasks, all_tasks, policy, SAMPLING, seed=4, chunk_size=3)
+    rest = play(tasks, all_tasks, policy, SAMPLING, seed=4, chunk_size=3, first_chunk=1)
+    assert untimed(rest) == untimed(whole)[3:]
+
+
+def test_the_seed_decides_the_replies_of_a_model() -> None:
+    tasks, all_tasks = sat_tasks(4)
+    policy = tiny_policy()
+    first, again, other = (
+        play(tasks, all_tasks, policy, SAMPLING, seed=seed, chunk_size=4) for seed in (1, 1, 2)
+    )
+    assert untimed(first) == untimed(again)
+    assert [e.turns[0].reply for e in first] != [e.turns[0].reply for e in other]
+
+
+def test_a_constant_policy_is_graded_as_its_answers_deserve() -> None:
+    tasks, all_tasks = sat_tasks(300)
+    all_true = TRIVIAL_POLICIES["affine:sat"][0]
+    episodes = play(tasks, all_tasks, all_true, SAMPLING, seed=0, chunk_size=64)
+    successes = sum(episode.grade.success for episode in episodes if episode.grade)
+    assert 0.08 < successes / 300 < 0.28  # 17.4 % of this family
+    assert {episode.policy for episode in episodes} == {"all-true"}
+    assert {episode.num_completion_tokens for episode in episodes} == {0}
+
+
+def test_conversations_are_kept_on_request_with_aligned_tokens() -> None:
+    games, tokenizer = CountingGames(), tiny_tokenizer()
+    tasks = games.tasks([1])
+    episode = play(
+        games, tasks, tiny_policy(), SAMPLING, seed=0, chunk_size=1, max_turns=5, keep_conversation=True
+    )[0]
+    talk = episode.conversation
+    assert talk is not None and len(episode.turns) == 2
+    first = encode_prompt(tokenizer, [*tasks[0].prompt, Message("user", "count 0")])
+    assert talk.token_ids[: len(first)] == first
+    assert sum(talk.action_mask) == episode.num_completion_tokens == sum(t.num_tokens for t in episode.turns)
+    assert episode.num_prompt_tokens + episode.num_completion_tokens == len(talk.token_ids)
+    assert len(talk.logprobs) == len(talk.action_mask) == len(talk.token_ids)
+    reply_end = len(first) + episode.turns[0].num_tokens
+    suffix = encode_observation(
+        tokenizer, "count 1", stopped=talk.token_ids[reply_end - 1] == tokenizer.eos_token_id
+    )
+    assert talk.token_ids[reply_end : reply_end + len(suffix)] == suffix
+    assert talk.cache is None
+
+
+def test_conversations_are_dropped_by_default() -> None:
+    assert all(episode.conversation is None for episode in count_episodes(CountingGames()))
+
+
+def test_a_prompt_over_the_limit_stops_the_rollout_and_names_the_task() -> None:
+    tasks, all_tasks = sat_tasks(2)
+    with pytest.raises(AffineError, match=rf"the prompt of {all_tasks[0].key} has \d+ tokens"):
+        play(tasks, all_tasks, tiny_policy(max_prompt_tokens=20), SAMPLING, seed=0, chunk_size=2)
