@@ -12,8 +12,7 @@ from affine_trainer.artifacts import read_jsonl
 from affine_trainer.config import AffineDataConfig
 from affine_trainer.errors import DataError
 
-BUILDERS = {".parquet": "parquet", ".json": "json"}
-SUFFIXES = (".jsonl", *BUILDERS)
+SUFFIXES = (".jsonl", ".parquet")
 
 RawRow = Mapping[str, Any]
 
@@ -60,11 +59,11 @@ def _read_file(path: Path) -> Iterator[RawRow]:
     # JSON lines are read here: `datasets` infers one type a column, and does not say which line is broken.
     if path.suffix == ".jsonl":
         return read_jsonl(path)
-    return _stream(BUILDERS[path.suffix], path, "train")
+    return _stream("parquet", path, "train")
 
 
 def _stream(name: str, path: Path | None, split: str) -> Iterator[RawRow]:
-    """Rows through the `datasets` library, streaming; its errors become a DataError that names the source."""
+    """Rows through the `datasets` library, streaming; its errors become a DataError that says what to do."""
     import datasets  # slow to import, and only a real data set needs it
     import httpx
 
@@ -76,5 +75,10 @@ def _stream(name: str, path: Path | None, split: str) -> Iterator[RawRow]:
         yield from rows
     except (OSError, ValueError, httpx.HTTPError, datasets.exceptions.DatasetsError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        where = f"the file {path}" if path else f"{name}, split {split}, from the hub"
-        raise DataError(f"data.affine.programs: could not read {where}: {reason}") from error
+        source, advice = f"the file {path}", "write it anew"
+        if path is None:
+            source, advice = (
+                f"{name} (split {split}) from the hub",
+                "check name, split and network, or name a file",
+            )
+        raise DataError(f"data.affine.programs: could not read {source}: {reason}; {advice}") from error
