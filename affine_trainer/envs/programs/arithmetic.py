@@ -60,7 +60,7 @@ ARITHMETIC = (
             "find the quotient and the remainder of n by $k, then print $out",
         ),
         parameters={
-            "k": range(3, 30),
+            "k": range(3, 41),
             "out": {
                 "q, r": "the quotient and the remainder",
                 "r, q": "the remainder and the quotient",
@@ -77,14 +77,14 @@ ARITHMETIC = (
         reads="an integer n",
         program="""
             n = int(input())
-            print(max($low, min($high, n)))
+            print(max($low, min($high, n)) $op $p)
         """,
         descriptions=(
-            "print n, but at least $low and at most $high",
-            "limit n to the range from $low to $high and print it",
-            "print $low if n is below $low, $high if n is above $high, otherwise n",
+            "limit n to the range from $low to $high and print it $op $p",
+            "print n $op $p, where n counts as $low if it is less and as $high if it is more",
+            "set n to $low if it is below $low and to $high if it is above $high, then print n $op $p",
         ),
-        parameters={"low": range(5, 26), "high": range(50, 81)},
+        parameters={"low": range(5, 26, 5), "high": range(50, 81, 5), "op": PLUS_MINUS, "p": range(2, 13)},
         inputs=(integer(0, 99),),
         edges=("0", "99", "$low", "$high"),
         difficulty=0.2,
@@ -104,8 +104,8 @@ ARITHMETIC = (
             "if n is a multiple of $k print n // $k, else print $p times n",
             "divide n by $k when that leaves no remainder, otherwise multiply n by $p, and print the result",
         ),
-        parameters={"k": range(2, 8), "p": range(2, 16)},
-        inputs=(integer(0, 60),),
+        parameters={"k": range(2, 8), "p": range(2, 31)},
+        inputs=(integer(0, 40),),
         edges=("0", "$k", "1"),
         difficulty=0.3,
     ),
@@ -190,15 +190,15 @@ ARITHMETIC = (
         program="""
             n = int(input())
             n = n $op $k
-            print(n * n)
+            print(n * n $then $q)
         """,
         descriptions=(
-            "print the square of n $op $k",
-            "square the value n $op $k and print it",
-            "let x be n $op $k; print x times x",
+            "print the square of n $op $k, $then $q",
+            "square the value n $op $k and print that $then $q",
+            "let x be n $op $k; print x times x, $then $q",
         ),
-        parameters={"op": OPERATORS, "k": range(2, 21)},
-        inputs=(integer(0, 30),),
+        parameters={"op": OPERATORS, "k": range(2, 13), "then": PLUS_MINUS, "q": range(1, 10)},
+        inputs=(integer(0, 20),),
         edges=("0", "$k"),
         difficulty=0.2,
     ),
@@ -214,7 +214,7 @@ ARITHMETIC = (
             "print ($p a + $q b + c) divided by $d without the remainder",
             "weigh a by $p, b by $q and c by 1, then print the total // $d",
         ),
-        parameters={"p": range(2, 7), "q": range(2, 7), "d": range(2, 8)},
+        parameters={"p": range(2, 7), "q": range(2, 7), "d": range(2, 10)},
         inputs=(integers(3, 3, 0, 30),),
         edges=("0 0 0", "0 0 30", "1 1 1"),
         difficulty=0.45,

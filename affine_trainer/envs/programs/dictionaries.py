@@ -6,7 +6,7 @@ from functools import partial
 
 from affine_trainer.envs.programs.family import Family
 from affine_trainer.envs.programs.inputs import Draw, integers, letters, word
-from affine_trainer.envs.programs.vocabulary import MARKS
+from affine_trainer.envs.programs.vocabulary import MARKS, quoted
 
 family = partial(Family, topic="dictionaries")
 
@@ -47,15 +47,16 @@ DICTIONARIES = (
         reads="a word s",
         program="""
             s = input()
-            d = {"$a": "$m", "$b": "$n"}
+            d = {"$a": "$b", "$b": "$m"}
             print("".join(d.get(c, c) for c in s))
         """,
         descriptions=(
-            "print s with $m for every $a and $n for every $b",
-            "translate $a to $m and $b to $n in s, keep the other letters, and print it",
-            "replace the letters $a by $m and $b by $n, then print s",
+            "print s with $b for every old $a and $m for every old $b",
+            "translate $a to $b and $b to $m in s, keep the other letters, and print it",
+            "change each letter of s once, $a to $b and $b to $m, and print the result",
         ),
-        parameters={"a": "aeiou", "b": "lnrst", "m": MARKS, "n": "0123456789"},
+        parameters={"a": quoted("aeioulnrst"), "b": quoted("aeioulnrst"), "m": MARKS},
+        where=lambda chosen: chosen["a"] != chosen["b"],
         inputs=(word("a", "b"),),
         edges=("$a$b", "$b", "sky"),
         difficulty=0.3,
@@ -72,8 +73,8 @@ DICTIONARIES = (
         """,
         descriptions=(
             "give each different letter of s $p and $op $k at each time it occurs; print the values in order",
-            "keep one value a letter, $p at first, $op $k for every occurrence, and print all by first occurrence",
-            "for each different letter in order start at $p, $op $k each time it occurs, and print the results",
+            "each letter starts at $p; at each occurrence $op $k; print the values by first occurrence",
+            "start every different letter at $p, $op $k each time it occurs, and print the values in order",
         ),
         parameters={"p": range(1, 21), "op": {"+": "add", "-": "subtract"}, "k": range(2, 7)},
         inputs=(letters(4, 8, "abcd"),),
@@ -97,10 +98,9 @@ DICTIONARIES = (
         ),
         parameters={
             "cmp": {">=": "at least", "<=": "at most", "==": "exactly", "!=": "other than"},
-            "k": range(1, 4),
+            "k": range(2, 4),
             "m": MARKS,
         },
-        where=lambda chosen: (chosen["cmp"], chosen["k"]) != (">=", "1"),
         inputs=(letters(5, 9, "abcde"),),
         edges=("a", "aabbb", "abcabca"),
         difficulty=0.55,
@@ -119,9 +119,9 @@ DICTIONARIES = (
         descriptions=(
             "find the most common number (the first such) and print $p times it plus $q times its count",
             "print $p x + $q c, where x is the first number of the highest count c",
-            "count each number; for the first one with the largest count print $p times it plus $q times the count",
+            "count the numbers; for the first most common x print $p x plus $q times its count",
         ),
-        parameters={"p": range(1, 9), "q": range(2, 16)},
+        parameters={"p": range(2, 14), "q": range(2, 16)},
         inputs=(lambda draw: " ".join(map(str, draw.rng.choices(draw.integers(3, 4, 0, 30), k=5))),),
         edges=("4", "1 2 2", "5 3 3 5"),
         difficulty=0.6,
@@ -141,7 +141,7 @@ DICTIONARIES = (
             "count the remainders of x + $p by $k over all numbers x and print the counts from 0 on",
             "print for each remainder from 0 below $k how many of the numbers plus $p have it",
         ),
-        parameters={"p": range(1, 21), "k": range(2, 7)},
+        parameters={"p": range(1, 31), "k": range(2, 7)},
         inputs=(integers(3, 7, 0, 40),),
         edges=("0", "1 1", "$k $p"),
         difficulty=0.5,
@@ -157,9 +157,9 @@ DICTIONARIES = (
             print(d["$item"], max(d.values()))
         """,
         descriptions=(
-            "start with $k of $item and $p of all else, $op each amount, and print the stock of $item and the top one",
-            "there are $k $item and $p of any other item; $op the amounts and print the $item stock and the maximum",
-            "keep a stock, $k for $item and $p for others, $op each amount to it; print that of $item and the largest",
+            "stock $k of $item, $p of others; $op the amounts; print the $item stock and the largest stock",
+            "let $item start at $k, others at $p; $op each amount; print the $item value and the largest",
+            "from $k for $item and $p for the others $op the amounts; print the $item value and the top one",
         ),
         parameters={
             "item": ("pen", "cup", "hat", "key"),
@@ -183,10 +183,10 @@ DICTIONARIES = (
         """,
         descriptions=(
             "for each different letter in order print $p times its last index (from 0) plus $q",
-            "note $p i + $q at each index i of a letter, later ones overwriting, and print the notes by letter",
+            "store $p i + $q for the letter at each index i, the last one wins, and print the stored values",
             "print $p times the last index plus $q for every different letter of s",
         ),
-        parameters={"p": range(1, 9), "q": range(1, 13)},
+        parameters={"p": range(2, 14), "q": range(1, 16)},
         inputs=(letters(4, 7, "abcde"),),
         edges=("a", "aab", "abab"),
         difficulty=0.5,
@@ -198,15 +198,15 @@ DICTIONARIES = (
             s = input()
             d = {}
             for i in range(10):
-                d[str(i)] = chr($p + (i * $k) % 26)
+                d[str(i)] = chr(97 + (i * $k + $p) % 26)
             print("".join(d[c] for c in s))
         """,
         descriptions=(
-            "decode each digit i as the letter i times $k places after $p (wrapping from z to a) and print it",
-            "write for every digit i the letter number i * $k % 26 of the alphabet that starts at $p",
-            "print the letters for the digits, digit i being i * $k % 26 places after $p",
+            "turn each digit i into letter number (i * $k + $p) % 26, a being number 0, and print them",
+            "decode the digits: i becomes the letter ($k i + $p) modulo 26 places after a; print the word",
+            "print for every digit i the letter that stands (i * $k + $p) % 26 places after a",
         ),
-        parameters={"p": {"97": "a", "65": "A"}, "k": range(1, 26)},
+        parameters={"k": range(1, 26), "p": range(0, 10)},
         inputs=(letters(3, 6, "0123456789"),),
         edges=("0", "9", "10"),
         difficulty=0.55,
@@ -224,8 +224,8 @@ DICTIONARIES = (
             print(r)
         """,
         descriptions=(
-            "a new letter scores $p, a repeated one $k times the number of its earlier occurrences; print the score",
-            "print the score of s: $p for a first occurrence, $k for each earlier occurrence of a repeated letter",
+            "a new letter scores $p, an old one $k times its earlier occurrences; print the score",
+            "print the score of s: $p for a new letter, $k per earlier occurrence for an old one",
             "add $p for each new letter and $k times its count so far for each old one, then print the sum",
         ),
         parameters={"p": range(1, 16), "k": range(2, 11)},
@@ -245,13 +245,13 @@ DICTIONARIES = (
         """,
         descriptions=(
             "print $k times the number of letters in $op, then those letters sorted and joined by $m",
-            "collect the letters in $op; print their count times $k and then the sorted letters with $m between them",
-            "find the letters in $op, score $k for each, and print the score and the letters in order, joined by $m",
+            "collect the letters in $op; print $k times their count, then them in order with $m between",
+            "score $k for each letter in $op; print the score and these letters in order, joined by $m",
         ),
         parameters={
             "op": {"&": "both words", "|": "either word", "-": "s but not t", "^": "exactly one word"},
             "m": MARKS,
-            "k": range(1, 6),
+            "k": range(2, 7),
         },
         inputs=(two_words,),
         edges=("a\na", "ab\nbc"),

@@ -8,7 +8,7 @@ FRAMES: tuple[str, ...] = (
     "The input is {reads}. {Description}.",
     "{Description}. The input is {reads}.",
     "You are given {reads}. Your task: {description}.",
-    "Write a program that reads {reads}. It should {description}.",
+    "Write a program for this task: {description}. It reads {reads}.",
 )
 
 

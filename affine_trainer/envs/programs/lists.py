@@ -23,14 +23,14 @@ LISTS = (
         name="sum_of_chosen",
         program="""
             a = list(map(int, input().split()))
-            print(sum(x for x in a if x $cmp $k))
+            print(sum(x $op $p for x in a if x $cmp $k))
         """,
         descriptions=(
-            "print the sum of the numbers that are $cmp $k",
-            "add up all numbers $cmp $k and print the total",
-            "print the total of the values $cmp $k, ignoring the others",
+            "print the sum of x $op $p over all numbers x that are $cmp $k",
+            "add up x $op $p for each number x $cmp $k and print the total",
+            "take the numbers $cmp $k, change each to itself $op $p, and print their sum",
         ),
-        parameters={"cmp": COMPARISONS, "k": range(10, 46)},
+        parameters={"cmp": COMPARISONS, "k": range(10, 46, 5), "op": OPERATORS, "p": range(2, 8)},
         inputs=(integers(),),
         edges=("$k", "0 $k 60", "60 60"),
         difficulty=0.2,
@@ -55,15 +55,21 @@ LISTS = (
         name="choose_by_remainder",
         program="""
             a = list(map(int, input().split()))
-            print(*[x for x in a if x % $k $eq $r])
+            print(*[x // $k for x in a if x % $k $eq $r])
         """,
         descriptions=(
-            "print the numbers whose remainder by $k $eq $r",
-            "keep the numbers for which the remainder of division by $k $eq $r and print them in order",
-            "print every x such that x % $k $eq $r",
+            "divide by $k and print the quotients of the numbers whose remainder $eq $r",
+            "print x // $k for every number x whose remainder by $k $eq $r",
+            "keep the numbers whose remainder by $k $eq $r and print each divided by $k, rounded down",
         ),
-        parameters={"k": range(2, 8), "eq": {"==": "is", "!=": "is not", "<": "is less than"}, "r": range(7)},
-        where=lambda chosen: chosen["r"] < chosen["k"] and (chosen["eq"], chosen["r"]) != ("<", "0"),
+        parameters={
+            "k": range(2, 12),
+            "eq": {"==": "is", "!=": "is not", "<": "is less than"},
+            "r": range(11),
+        },
+        where=lambda chosen: (
+            int(chosen["r"]) < int(chosen["k"]) and (chosen["eq"], chosen["r"]) != ("<", "0")
+        ),
         inputs=(integers(3, 6, 0, 40),),
         edges=("$r", "$k", "0 1 2 3 4 5 6"),
         difficulty=0.3,
@@ -79,7 +85,7 @@ LISTS = (
             "start at index $i, take each $j number from there, and print them all, each $op $k",
             "print x $op $k for each $j number x, where the first is at index $i",
         ),
-        parameters={"op": OPERATORS, "k": range(2, 10), "i": range(3), "j": {"2": "second", "3": "third"}},
+        parameters={"op": OPERATORS, "k": range(2, 13), "i": range(3), "j": {"2": "second", "3": "third"}},
         inputs=(integers(4, 7, 0, 30),),
         edges=("1 2 3 4 5", "5 0 1"),
         difficulty=0.4,
@@ -98,9 +104,9 @@ LISTS = (
         descriptions=(
             "start with $k, $op each number in turn, and print every value on the way",
             "begin at $k and $op the numbers one after another; print the value after each step",
-            "print the running result when each number is used to $op, starting from $k",
+            "print the running values when you start at $k and $op each number in turn",
         ),
-        parameters={"k": range(1, 61), "op": {"+": "add", "-": "subtract"}},
+        parameters={"k": range(1, 91), "op": {"+": "add", "-": "subtract"}},
         inputs=(integers(2, 5, 0, 20),),
         edges=("0", "1 1"),
         difficulty=0.35,
@@ -116,8 +122,8 @@ LISTS = (
             "print $p y - $q x for every two neighbours x, y",
             "take each pair of neighbours and print $p times the right one minus $q times the left one",
         ),
-        parameters={"p": range(1, 9), "q": range(1, 9)},
-        inputs=(integers(3, 5, 0, 20),),
+        parameters={"p": range(2, 14), "q": range(2, 14)},
+        inputs=(integers(3, 5, 0, 12),),
         edges=("0 0", "0 1", "1 0"),
         difficulty=0.4,
     ),
@@ -133,8 +139,8 @@ LISTS = (
             "rotate the list to the left by $k places and print each value $op $p",
             "print the numbers from index $k on, then the first $k, each $op $p",
         ),
-        parameters={"k": range(1, 4), "op": OPERATORS, "p": range(2, 12)},
-        inputs=(integers(3, 5, 0, 30),),
+        parameters={"k": range(2, 5), "op": OPERATORS, "p": range(2, 21)},
+        inputs=(integers(3, 5, 0, 20),),
         edges=("7", "1 2 3 4"),
         difficulty=0.35,
     ),
@@ -150,7 +156,7 @@ LISTS = (
             "find the $pick number and its first index, then print $p times it plus $q times the index",
             "take the $pick x at its first index i and print $p x + $q i",
         ),
-        parameters={"pick": EXTREMES, "p": range(1, 8), "q": range(2, 12)},
+        parameters={"pick": EXTREMES, "p": range(2, 9), "q": range(2, 14)},
         inputs=(integers(),),
         edges=("0", "5 5", "1 2 1 2"),
         difficulty=0.4,
@@ -191,9 +197,9 @@ LISTS = (
         descriptions=(
             "sum up $p times each number, but subtract the number where its index by $k leaves $q (from 0)",
             "add $p a[i] for every index i, except where i % $k is $q: there subtract a[i]; print the result",
-            "subtract the numbers at indices i with i % $k == $q, add $p times the others, and print the total",
+            "subtract numbers at indices i with i % $k == $q, add $p times the others, and print the total",
         ),
-        parameters={"k": range(2, 5), "q": range(4), "p": range(1, 9)},
+        parameters={"k": range(2, 5), "q": range(4), "p": range(2, 21)},
         where=lambda chosen: chosen["q"] < chosen["k"],
         inputs=(integers(3, 6, 0, 20),),
         edges=("1", "1 1 1 1", "0 9"),
@@ -212,7 +218,7 @@ LISTS = (
             "print $p x $op $q y for the numbers x, y that stand below each other",
             "multiply the first line by $p and the second by $q, and print first $op second, place by place",
         ),
-        parameters={"p": range(1, 9), "op": PLUS_MINUS, "q": range(1, 9)},
+        parameters={"p": range(2, 11), "op": PLUS_MINUS, "q": range(2, 11)},
         inputs=(two_lines,),
         edges=("0\n0", "1 0\n0 1"),
         difficulty=0.5,
@@ -229,7 +235,7 @@ LISTS = (
             "look at all runs of $k numbers in a row and print the $pick of their sums $op $p",
             "find the $pick total that $k consecutive numbers have and print it $op $p",
         ),
-        parameters={"k": (2, 3, 4), "j": (1, 2, 3), "pick": EXTREMES, "op": PLUS_MINUS, "p": range(1, 13)},
+        parameters={"k": (2, 3, 4), "j": (1, 2, 3), "pick": EXTREMES, "op": PLUS_MINUS, "p": range(1, 16)},
         where=lambda chosen: int(chosen["k"]) == int(chosen["j"]) + 1,
         inputs=(integers(4, 6, 0, 20),),
         edges=("1 2 3 4", "0 0 0 0 9"),
@@ -241,19 +247,20 @@ LISTS = (
             a = list(map(int, input().split()))
             b = []
             for x in a:
-                if x % $k not in b:
-                    b.append(x % $k)
+                r = x * $p % $k
+                if r not in b:
+                    b.append(r)
             print(*b$post)
         """,
         descriptions=(
-            "take the remainders of the numbers by $k and print each different one once, $post",
-            "reduce every number modulo $k, drop repeated values, and print the rest $post",
-            "print the distinct remainders by $k $post",
+            "take the remainders by $k of $p times each number, drop repeated ones, print the rest $post",
+            "reduce $p x modulo $k for each number x and print the distinct values $post",
+            "print the distinct remainders of $p times the numbers by $k, $post",
         ),
         parameters={
-            "k": range(4, 16),
+            "k": range(6, 26),
+            "p": range(2, 6),
             "post": {
-                "": "in order of first appearance",
                 "[::-1]": "in reverse order of first appearance",
                 "[1:]": "in order of first appearance, without the first",
                 "[:-1]": "in order of first appearance, without the last",

@@ -32,7 +32,7 @@ NUMBER_THEORY = (
             "find the gcd of a and b and print it times $p $op $q",
             "let g be the largest number that divides a and b; print $p g $op $q",
         ),
-        parameters={"p": range(1, 9), "op": PLUS_MINUS, "q": range(1, 10)},
+        parameters={"p": range(2, 14), "op": PLUS_MINUS, "q": range(1, 10)},
         inputs=(two_multiples,),
         edges=("1 1", "6 4", "5 10"),
         difficulty=0.4,
@@ -48,23 +48,25 @@ NUMBER_THEORY = (
             "find the divisors of n $op $k that are at least $i and print them",
             "let m be n $op $k; print each number from $i to m that divides m",
         ),
-        parameters={"op": OPERATORS, "k": range(2, 12), "i": range(1, 4)},
-        inputs=(integer(12, 36),),
-        edges=("12", "13", "30"),
+        parameters={"op": PLUS_MINUS, "k": range(1, 16), "i": range(2, 6)},
+        inputs=(integer(18, 40),),
+        edges=("20", "24", "36"),
         difficulty=0.4,
     ),
     family(
         name="step_to_remainder",
         program="""
             n = int(input())
+            x = 0
             while n % $k != $r:
                 n $op= 1
-            print(n)
+                x += 1
+            print(n, x)
         """,
         descriptions=(
-            "$op n until its remainder by $k is $r and print it",
-            "while n % $k is not $r, $op n; then print n",
-            "$op n one by one as long as division by $k does not leave $r, and print the last value",
+            "$op n until its remainder by $k is $r; print n and the number of steps",
+            "while n % $k is not $r, $op n by 1; then print n and how often that was done",
+            "$op n one by one as long as n % $k is not $r, then print the new n and the steps",
         ),
         parameters={
             "k": range(4, 16),
@@ -154,11 +156,16 @@ NUMBER_THEORY = (
             print(sum(i for i in range($s, n) if i % $p == 0 $op i % $q == 0))
         """,
         descriptions=(
-            "add up the numbers from $s to below n that $p $op $q divides and print the sum",
-            "print the sum of all i with $s <= i < n that are multiples of $p $op of $q",
-            "sum the multiples of $p $op $q among the numbers from $s up to n - 1 and print the total",
+            "add up the numbers from $s to below n that can be divided by $p $op $q and print the sum",
+            "print the sum of all i with $s <= i < n that are divisible by $p $op $q",
+            "sum the numbers from $s up to n - 1 that are divisible by $p $op $q and print the total",
         ),
-        parameters={"s": range(1, 7), "p": range(2, 6), "op": {"or": "or", "and": "and"}, "q": range(3, 8)},
+        parameters={
+            "s": range(1, 7),
+            "p": range(2, 6),
+            "op": {"or": "or by", "and not": "but not by"},
+            "q": range(3, 8),
+        },
         where=lambda chosen: chosen["p"] < chosen["q"],
         inputs=(integer(8, 40),),
         edges=("8", "13", "40"),
@@ -200,9 +207,9 @@ NUMBER_THEORY = (
         descriptions=(
             "while n is above $k, halve it if even, else add $p; print n and $q times the number of steps",
             "halve an even n and add $p to an odd n until it is at most $k; print n and $q for each step",
-            "repeat until n <= $k: an even n is halved, an odd n gets $p more; print n and $q times the steps",
+            "until n <= $k: an even n is halved, an odd n gets $p more; print n and $q times the steps",
         ),
-        parameters={"k": range(7, 15), "p": (1, 3, 5), "q": range(1, 9)},
+        parameters={"k": range(7, 15), "p": (1, 3, 5), "q": range(2, 10)},
         inputs=(integer(15, 99),),
         edges=("$k", "16", "99"),
         difficulty=0.6,
@@ -221,7 +228,7 @@ NUMBER_THEORY = (
             "print the largest i such that $k * i ** $e <= n, and the difference of both",
             "count i up while $k * i ** $e stays within n; print i and n minus that value",
         ),
-        parameters={"e": range(2, 5), "k": range(1, 25)},
+        parameters={"e": range(2, 5), "k": range(2, 26)},
         inputs=(integer(1, 150),),
         edges=("0", "$k", "100"),
         difficulty=0.6,
@@ -235,14 +242,14 @@ NUMBER_THEORY = (
             r = a
             while r % b != 0:
                 r += a
-            print(r $op $k)
+            print(r * $p $op $q)
         """,
         descriptions=(
-            "print the least common multiple of a and b, $op $k",
-            "find the smallest multiple of a that b divides and print it $op $k",
-            "add up a until b divides the sum, and print the sum $op $k",
+            "print $p times the least common multiple of a and b, $op $q",
+            "find the smallest multiple of a that b divides and print $p times it $op $q",
+            "add up a until b divides the sum r, and print $p r $op $q",
         ),
-        parameters={"op": OPERATORS, "k": range(2, 21)},
+        parameters={"p": range(2, 11), "op": PLUS_MINUS, "q": range(1, 10)},
         inputs=(integers(2, 2, 1, 12),),
         edges=("1 1", "2 3", "4 6"),
         difficulty=0.45,

@@ -6,7 +6,7 @@ from functools import partial
 
 from affine_trainer.envs.programs.family import Family
 from affine_trainer.envs.programs.inputs import Draw, Line, words
-from affine_trainer.envs.programs.vocabulary import MARKS, OPERATORS, PLUS_MINUS
+from affine_trainer.envs.programs.vocabulary import CUTS, MARKS, OPERATORS, PLUS_MINUS, SEPARATORS, quoted
 
 family = partial(Family, topic="parsing")
 
@@ -84,7 +84,7 @@ PARSING = (
             "find the $fold of the parts and print that $op $k",
         ),
         parameters={
-            "m": ",;:/|-",
+            "m": SEPARATORS,
             "fold": {"sum": "sum", "max": "largest", "min": "smallest", "len": "count"},
             "op": OPERATORS,
             "k": range(2, 12),
@@ -101,18 +101,18 @@ PARSING = (
             print("$d".join(a$cut))
         """,
         descriptions=(
-            "print $cut with $d between the numbers",
+            "print $cut, with $d between them",
             "split the text at $m and print $cut, joined by $d",
-            "take $cut apart from their $m and print them with $d instead",
+            "take $cut and print them with $d between",
         ),
         parameters={
-            "m": ",;:/|-",
+            "m": SEPARATORS,
             "d": MARKS,
-            "cut": {"[::-1]": "all numbers in reverse", "[1:]": "all but the first", "[:2]": "the first two"},
+            "cut": CUTS,
         },
         where=lambda chosen: chosen["m"] != chosen["d"],
         inputs=(separated("m", 3, 5, 30),),
-        edges=("7", "0${m}1", "1${m}2${m}3${m}4"),
+        edges=("0${m}1${m}2", "1${m}2${m}3${m}4"),
         difficulty=0.3,
     ),
     family(
@@ -130,8 +130,8 @@ PARSING = (
                 print(a * b)
         """,
         descriptions=(
-            "replace the first number by itself $op $k and print the result, for + and - also $then $p",
-            "take the first number $op $k, do the sum, difference or product, and print it, the first two $then $p",
+            "take the first number $op $k and print the result, for + and - also $then $p",
+            "change the first number to itself $op $k; print the product, or the sum or difference $then $p",
             "use the first number $op $k; print the product for *, and otherwise the result $then $p",
         ),
         parameters={"op": PLUS_MINUS, "k": range(1, 12), "then": PLUS_MINUS, "p": range(2, 10)},
@@ -154,7 +154,7 @@ PARSING = (
             "expand each letter with digit d to d $op $k letters followed by $m and print the result",
             "print every letter of s repeated its digit $op $k times, each group with $m behind it",
         ),
-        parameters={"op": {"+": "plus", "*": "times"}, "k": range(1, 4), "m": MARKS},
+        parameters={"op": {"+": "plus", "*": "times"}, "k": range(1, 5), "m": MARKS},
         where=lambda chosen: (chosen["op"], chosen["k"]) != ("*", "1"),
         inputs=(letter_counts,),
         edges=("a1", "a0b2", "x3"),
@@ -173,7 +173,7 @@ PARSING = (
             "find the time $k minutes $op and print its hour and its minute",
             "print the hour and the minute that a clock shows $k minutes $op",
         ),
-        parameters={"op": {"+": "later", "-": "earlier"}, "k": range(5, 240, 5)},
+        parameters={"op": {"+": "later", "-": "earlier"}, "k": range(5, 600, 5)},
         inputs=(time_of_day,),
         edges=("0:0", "23:59", "12:0"),
         difficulty=0.4,
@@ -192,15 +192,15 @@ PARSING = (
             print(r)
         """,
         descriptions=(
-            "add $p times each value whose name $eq $c, subtract $q times each other value, and print the result",
+            "add $p times each value whose name $eq $c, subtract $q times the others, and print the result",
             "print $p times the total of the values whose name $eq $c minus $q times the total of the others",
             "values count $p times if their name $eq $c and -$q times if not; print the sum",
         ),
         parameters={
             "eq": {"==": "is", "!=": "is not"},
-            "c": "abc",
-            "p": range(1, 6),
-            "q": range(1, 6),
+            "c": quoted("abc"),
+            "p": range(2, 9),
+            "q": range(2, 9),
         },
         inputs=(named_values,),
         edges=("a=1", "b=2 c=3", "a=1 b=1 c=1"),
@@ -247,7 +247,7 @@ PARSING = (
         parameters={
             "fold": {"sum": "sum", "max": "largest", "min": "smallest"},
             "op": OPERATORS,
-            "k": range(2, 12),
+            "k": range(2, 21),
         },
         inputs=(mixed_word,),
         edges=("1a", "9", "a5b5"),
@@ -268,11 +268,11 @@ PARSING = (
             print(*r, d)
         """,
         descriptions=(
-            "d is $k; each ( adds $p to d and each ) takes $q away; print d after every ( and at the end",
-            "start with depth $k, go up $p at ( and down $q at ); print the depth after each ( and the last one",
-            "for each ( raise d (first $k) by $p and note it, for each ) lower it by $q; print the notes and d",
+            "let d be $k; each ( adds $p to d and each ) takes $q away; print d after every ( and at the end",
+            "go up $p at ( and down $q at ), from depth $k on; print the depth after each ( and the last one",
+            "start d at $k; at ( raise it by $p and note it, at ) lower it by $q; print the notes and d",
         ),
-        parameters={"k": range(0, 8), "p": range(1, 5), "q": range(1, 5)},
+        parameters={"k": range(0, 12), "p": range(1, 5), "q": range(1, 5)},
         inputs=(balanced_brackets,),
         edges=("()", "(())", "()()"),
         difficulty=0.6,
@@ -329,7 +329,7 @@ PARSING = (
             "work out the sum and count its terms; print $p times the value $op $q times the count",
             "let v be the value and t the number of terms; print $p v $op $q t",
         ),
-        parameters={"p": range(1, 8), "op": PLUS_MINUS, "q": range(1, 10)},
+        parameters={"p": range(2, 9), "op": PLUS_MINUS, "q": range(2, 10)},
         inputs=(signed_sum,),
         edges=("1", "1-1", "5+12-3"),
         difficulty=0.6,
@@ -351,7 +351,7 @@ PARSING = (
             "for every group find the $pick and print it $op $k",
         ),
         parameters={
-            "m": ",;:/|",
+            "m": SEPARATORS,
             "pick": {"max": "largest number", "min": "smallest number", "sum": "sum"},
             "op": PLUS_MINUS,
             "k": range(1, 8),

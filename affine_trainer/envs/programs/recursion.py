@@ -6,7 +6,7 @@ from functools import partial
 
 from affine_trainer.envs.programs.family import Family
 from affine_trainer.envs.programs.inputs import integer, integers, letters, word
-from affine_trainer.envs.programs.vocabulary import EXTREMES, MARKS, OPERATORS, PLUS_MINUS
+from affine_trainer.envs.programs.vocabulary import EXTREMES, MARKS, OPERATORS, PLUS_MINUS, WORD_FORMS
 
 family = partial(Family, topic="recursion", reads="an integer n")
 
@@ -41,10 +41,11 @@ RECURSION = (
         """,
         descriptions=(
             "start with a = $p and b = $q, replace a, b by b, $k a $op b as often as n says, and print a",
-            "print number n (from 0) of the series $p, $q, ... where x, y is followed by $k x $op y",
-            "a series starts $p, $q, and each next number is $k times the last but one $op the last; print number n",
+            "let f(0) = $p, f(1) = $q and f(n) = $k f(n - 2) $op f(n - 1); print f(n)",
+            "a series starts $p, $q, and after x, y comes $k x $op y; print its number n, counted from 0",
         ),
-        parameters={"p": range(0, 10), "q": range(1, 10), "k": range(1, 4), "op": PLUS_MINUS},
+        parameters={"p": range(0, 12), "q": range(1, 12), "k": range(2, 4), "op": PLUS_MINUS},
+        where=lambda chosen: chosen["p"] != chosen["q"],
         inputs=(integer(2, 8),),
         edges=("0", "1", "2"),
         difficulty=0.4,
@@ -60,7 +61,7 @@ RECURSION = (
         """,
         descriptions=(
             "print f(n), where f(0) is $p and f(n) is f(n // $k) $op n % $k",
-            "start with $p and, for each digit of n in base $k, take the value $op the digit; print the end value",
+            "start with $p; for each base $k digit of n take the value $op the digit; print the last one",
             "let f(0) = $p, and f(n) = f(n // $k) $op the remainder of n by $k; print f(n)",
         ),
         parameters={"p": range(0, 31), "k": range(3, 11), "op": PLUS_MINUS},
@@ -83,7 +84,8 @@ RECURSION = (
             "let f(0) = $p and f(n) = $k f(n - 1) $op $q; print f(n)",
         ),
         parameters={"p": range(2, 12), "k": range(2, 4), "op": PLUS_MINUS, "q": range(1, 6)},
-        inputs=(integer(0, 6),),
+        where=lambda chosen: int(chosen["p"]) * (int(chosen["k"]) - 1) != int(chosen["q"]),
+        inputs=(integer(0, 8),),
         edges=("0", "1", "2"),
         difficulty=0.35,
     ),
@@ -95,14 +97,14 @@ RECURSION = (
                 if len(s) < $k:
                     return s
                 return f(s[$k:]) + "$m" + s[:$k]
-            print(f(input()))
+            print(f(input())$post)
         """,
         descriptions=(
-            "cut s into blocks of $k letters and print the blocks in reverse order with $m between them",
-            "print f(s): s if shorter than $k, otherwise f of s without its first $k letters, $m, these letters",
-            "move blocks of $k letters, from the start of s, behind the rest, each after $m, and print the result",
+            "print f(s)$post: f(s) is s if shorter than $k, else f(s[$k:]), $m and s[:$k]",
+            "let f(s) be s if it has less than $k letters, else f(s[$k:]) + $m + s[:$k]; print f(s)$post",
+            "move each $k letters from the start of s behind the rest and $m, recursively; print it$post",
         ),
-        parameters={"k": range(1, 5), "m": MARKS},
+        parameters={"k": range(2, 5), "m": MARKS, "post": WORD_FORMS},
         inputs=(word(),),
         edges=("a", "ab", "abcd"),
         difficulty=0.5,
@@ -118,8 +120,8 @@ RECURSION = (
             print(f(list(map(int, input().split()))))
         """,
         descriptions=(
-            "print f of the list, where f is $p for an empty list, else $q times the first number $op f of the rest",
-            "fold the numbers from the right: start with $p and take $q times the number $op the value; print it",
+            "print f of the list: $p if empty, else $q times the first number $op f of the rest",
+            "fold from the right: start with $p and take $q times each number $op the value; print the end",
             "let f(a) be $q a[0] $op f(a[1:]), and $p when a is empty; print f of the numbers",
         ),
         parameters={"p": range(0, 21), "q": range(2, 6), "op": PLUS_MINUS},
@@ -142,10 +144,10 @@ RECURSION = (
         """,
         descriptions=(
             "subtract the smaller of a and b from the larger until one is below $p; print a $op b plus $q",
-            "while both are at least $p take the smaller from the larger (a from b if equal); print a $op b + $q",
+            "while both reach $p take the smaller from the larger (from b on ties); print a $op b, plus $q",
             "reduce the larger number by the smaller as long as both reach $p, then print a $op b, plus $q",
         ),
-        parameters={"p": range(1, 11), "op": OPERATORS, "q": range(1, 16)},
+        parameters={"p": range(2, 11), "op": OPERATORS, "q": range(1, 16)},
         inputs=(integers(2, 2, 5, 40),),
         edges=("5 5", "1 9", "20 8"),
         difficulty=0.75,
@@ -175,15 +177,15 @@ RECURSION = (
         name="halving_path",
         program="""
             def f(n):
-                print(n)
                 if n > $k:
                     f(n // $p $op $q)
+                print(n)
             f(int(input()))
         """,
         descriptions=(
-            "print n; while it is above $k, replace it by n // $p $op $q and print it again, one value a line",
-            "print each value of the path from n, where a value x above $k leads on to x // $p $op $q",
-            "let f print its number x and then, if x > $k, call f(x // $p $op $q); call f(n)",
+            "while n is above $k, replace n by n // $p $op $q; print all its values, the last one first",
+            "print the path from n backwards, where a value x above $k leads on to x // $p $op $q",
+            "let f first call f(x // $p $op $q) if its x is above $k, and then print x; call f(n)",
         ),
         parameters={"k": range(6, 16), "p": range(2, 5), "op": PLUS_MINUS, "q": range(1, 4)},
         inputs=(integer(10, 99),),
@@ -201,9 +203,9 @@ RECURSION = (
             print(f(list(map(int, input().split())), $q))
         """,
         descriptions=(
-            "start with n = $q; for each number x take n $op x or $p n % $k, and print the $pick possible end value",
+            "from n = $q take n $op x or n * $p % $k for each number x; print the $pick possible end",
             "print the $pick end value of n = $q when each number x allows n $op x or n * $p % $k",
-            "try both n $op x and $p n modulo $k for every number x, from n = $q on, and print the $pick result",
+            "try both n $op x and $p n modulo $k for each number x, first n is $q; print the $pick result",
         ),
         parameters={
             "pick": EXTREMES,
@@ -228,12 +230,12 @@ RECURSION = (
             print(f(input()))
         """,
         descriptions=(
-            "halve s at length // 2, swap the halves around $m, and so on; up to $k letters a part $end; print all",
-            "print f(s): f of the second half, $m, f of the first (cut at length // 2); up to $k letters s $end",
-            "split parts above $k letters at length // 2 and swap them around $m; a shorter one $end; print all",
+            "halve s at length // 2, swap the parts around $m, and so on; a part up to $k $end; print it",
+            "print f(s): f of the second half, $m, f of the first (length // 2); up to $k letters s $end",
+            "cut parts above $k letters at length // 2 and swap them around $m; a shorter one $end; print it",
         ),
         parameters={
-            "k": range(1, 4),
+            "k": range(2, 5),
             "m": MARKS,
             "end": {"": "stays as it is", "[::-1]": "is reversed"},
         },

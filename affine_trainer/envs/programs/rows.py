@@ -73,7 +73,11 @@ def generate(index: int, *, held_out: bool = False) -> ProgramRow:
             f"held-out program families exist for evaluation only; index {index} is of the {split} split"
         )
     rng = Random(seed_from("programs", index, held_out))
-    family = rng.choice(families_of(split, held_out))
+    return draw_row(rng.choice(families_of(split, held_out)), split, rng)
+
+
+def draw_row(family: Family, split: Split, rng: Random) -> ProgramRow:
+    """A row of one family, with parameters and wording of `split`."""
     parameters = rng.choice(family.parameters_of[split])
     phrasing = rng.choice(family.phrasings_of[split])
     program = family.source(parameters)

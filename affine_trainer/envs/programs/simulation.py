@@ -52,7 +52,7 @@ SIMULATION = (
             print(x, y)
         """,
         descriptions=(
-            "start at x = $i, y = $j; N and S change y by +$p and -$p, E and W change x by +$q and -$q; print x and y",
+            "from x = $i, y = $j: N adds $p to y, S takes $p, E adds $q to x, W takes $q; print x and y",
             "a robot at ($i, $j) goes $p north or south, $q east or west a letter; print its last x and y",
             "from x = $i, y = $j walk $p up for N, down for S, and $q right for E, left for W; print x and y",
         ),
@@ -75,7 +75,7 @@ SIMULATION = (
         descriptions=(
             "a tank holds $p of at most $k; for each number fill in so much, then take $q; print the end",
             "start with r = $p; for each x add x but stop at $k, then subtract $q; print r",
-            "for each number add it to a stock of $p, cap the stock at $k and remove $q; print the last stock",
+            "add each number to a stock of $p, cap it at $k and remove $q; print the last stock",
         ),
         parameters={"p": range(0, 11), "k": range(30, 61, 3), "q": range(1, 8)},
         inputs=(integers(2, 5, 0, 25),),
@@ -96,9 +96,9 @@ SIMULATION = (
             print(r, *b)
         """,
         descriptions=(
-            "load each number in turn if the total stays at most $k; print the total and the loaded ones $op $p",
-            "take every number that fits below a limit of $k in total; print the total, then each taken one $op $p",
-            "go through the numbers, skip those that lift the sum above $k, and print sum and the others $op $p",
+            "load each number if the total stays at most $k; print the total, then each loaded one $op $p",
+            "take every number that fits a limit of $k; print the total, then each taken one $op $p",
+            "skip numbers that lift the sum above $k; print the sum and then each of the others $op $p",
         ),
         parameters={"k": range(20, 61), "op": {"+": "plus", "*": "times"}, "p": range(2, 8)},
         inputs=(integers(3, 5, 1, 30),),
@@ -163,12 +163,12 @@ SIMULATION = (
             print(*[x $op $p for x in a])
         """,
         descriptions=(
-            "go $k places on in the circle and remove that number, until $n remain; print them $op $p",
-            "from index 0, repeat i = (i + $k) % length and remove number i until $n are left; print each $op $p",
-            "count out the numbers in a circle with steps of $k down to $n, and print those left, each $op $p",
+            "go $k places on in the circle (first from index 0), drop that number, to $n; print each $op $p",
+            "from i = 0 repeat i = (i + $k) % length and drop number i until $n are left; print each $op $p",
+            "from index 0 of the circle move $k places, drop that number, until $n remain; print all $op $p",
         ),
-        parameters={"n": range(1, 3), "k": range(1, 8), "op": {"+": "plus", "*": "times"}, "p": range(2, 9)},
-        inputs=(integers(3, 6, 0, 20),),
+        parameters={"n": range(2, 4), "k": range(2, 9), "op": {"+": "plus", "*": "times"}, "p": range(2, 9)},
+        inputs=(integers(4, 7, 0, 20),),
         edges=("5", "1 2", "1 2 3 4"),
         difficulty=0.75,
     ),
@@ -206,9 +206,9 @@ SIMULATION = (
             print(n)
         """,
         descriptions=(
-            "start with a charge of $k, use up each number, add $q whenever less than $p is left; print the end",
+            "start with a charge of $k, use each number up, add $q if less than $p is left; print the end",
             "let n be $k; subtract every number and, if n is then below $p, add $q; print n",
-            "from $k take each number away in turn, refilling $q after a result below $p, and print the last one",
+            "from $k take each number away, adding $q after a result below $p, and print the last one",
         ),
         parameters={"k": range(30, 61, 5), "p": range(5, 21, 3), "q": range(20, 51, 6)},
         inputs=(integers(2, 5, 0, 25),),
@@ -231,9 +231,9 @@ SIMULATION = (
             print(r, p)
         """,
         descriptions=(
-            "a number $cmp $k scores p (1 at first), then p grows by $q; any other sets p to $p; print score and p",
+            "numbers $cmp $k score p (first 1) and raise it by $q, others set p to $p; print score and p",
             "let r = 0, p = 1; for x $cmp $k add p to r and $q to p, otherwise let p be $p; print r and p",
-            "keep a bonus p from 1 on: numbers $cmp $k score it and raise it by $q, others reset it to $p; print both",
+            "with a bonus of 1, numbers $cmp $k score it and add $q to it, others make it $p; print both",
         ),
         parameters={"cmp": COMPARISONS, "k": range(10, 21), "q": range(1, 6), "p": range(0, 4)},
         inputs=(integers(3, 7, 0, 30),),
@@ -253,12 +253,12 @@ SIMULATION = (
             print(x, p)
         """,
         descriptions=(
-            "x = $i moves by p = $p, n times; p changes sign first when x would leave 0 to $k; print x and p",
-            "a ball at $i goes $p a step between 0 and $k and turns round instead of leaving; print x and speed after n",
-            "repeat n times: negate p (first $p) if x + p is not in 0..$k, add p to x (first $i); print x and p",
+            "move x = $i by p = $p, n times; p changes sign first if x would leave 0 to $k; print x and p",
+            "roll a ball from $i, $p a step within 0 to $k, turned before it leaves; print place and speed",
+            "let x = $i, p = $p; n times negate p if x + p is not in 0..$k and add p to x; print x and p",
         ),
-        parameters={"i": range(0, 5), "p": range(1, 4), "k": range(7, 20)},
-        inputs=(integer(2, 20),),
+        parameters={"i": range(0, 5), "p": range(2, 5), "k": range(7, 20)},
+        inputs=(integer(3, 40),),
         edges=("0", "1", "15"),
         difficulty=0.7,
         held_out=True,
@@ -273,11 +273,11 @@ SIMULATION = (
             print(r)
         """,
         descriptions=(
-            "a hand on a dial of $k places stands at $p and moves on $q times each number; print where it ends",
+            "a hand on a dial of $k places stands at $p and moves $q times each number; print its end",
             "start with r = $p; for each x let r be (r + $q x) % $k; print r",
-            "from $p turn a wheel of $k places by $q places for every unit of each number, and print the place",
+            "from $p add $q times each number on a wheel of $k places and print the place it stops at",
         ),
-        parameters={"p": range(0, 10), "q": range(1, 6), "k": range(30, 61, 5)},
+        parameters={"p": range(0, 10), "q": range(2, 7), "k": range(30, 61, 5)},
         inputs=(integers(2, 4, 0, 30),),
         edges=("0", "1", "$k"),
         difficulty=0.35,

@@ -6,7 +6,7 @@ from functools import partial
 
 from affine_trainer.envs.programs.family import Family
 from affine_trainer.envs.programs.inputs import integer, integers, word, words
-from affine_trainer.envs.programs.vocabulary import MARKS, OPERATORS, ORDERS, PLUS_MINUS
+from affine_trainer.envs.programs.vocabulary import CUTS, MARKS, OPERATORS, ORDERS, PLUS_MINUS
 
 family = partial(Family, topic="sorting", reads="a line of integers")
 
@@ -23,7 +23,7 @@ SORTING = (
             "print the numbers in $order order, each $op $k",
             "put the numbers into $order order and print x $op $k for each x",
         ),
-        parameters={"order": ORDERS, "op": OPERATORS, "k": range(2, 21)},
+        parameters={"order": ORDERS, "op": OPERATORS, "k": range(2, 31)},
         inputs=(integers(3, 5, 0, 30),),
         edges=("5", "2 1", "1 1 0"),
         difficulty=0.25,
@@ -47,7 +47,7 @@ SORTING = (
                 "2": "third smallest",
                 "-3": "third largest",
             },
-            "p": range(1, 6),
+            "p": range(2, 7),
             "op": PLUS_MINUS,
             "q": range(1, 13),
         },
@@ -68,14 +68,9 @@ SORTING = (
             "put small remainders by $k first, ties $second first; print $cut",
         ),
         parameters={
-            "k": range(3, 12),
+            "k": range(3, 21),
             "second": {"x": "smallest", "-x": "largest"},
-            "cut": {
-                "": "all",
-                "[1:]": "all but the first",
-                "[:-1]": "all but the last",
-                "[:2]": "the first two",
-            },
+            "cut": CUTS,
         },
         inputs=(integers(3, 5, 0, 40),),
         edges=("$k 1 0", "2 1", "5 15 25"),
@@ -86,14 +81,14 @@ SORTING = (
         program="""
             a = list(map(int, input().split()))
             a.sort(key=lambda x: (abs(x - $k), x))
-            print(*a[:$n])
+            print(*[x - $k for x in a[:$n]])
         """,
         descriptions=(
-            "print the $n numbers closest to $k, closest first, the smaller one first on ties",
-            "sort by the distance from $k and then by value, and print the first $n numbers",
-            "order the numbers by how far they are from $k (ties by size) and print $n of them",
+            "print x - $k for the $n numbers x closest to $k, closest first, on ties the smaller first",
+            "sort by the distance from $k, then by value, and print the first $n numbers minus $k",
+            "order by how far the numbers are from $k (ties by size) and print $n of them, each minus $k",
         ),
-        parameters={"k": range(10, 51), "n": range(2, 5)},
+        parameters={"k": range(10, 60), "n": range(2, 5)},
         inputs=(integers(3, 6, 0, 60),),
         edges=("$k 0 60", "1 2", "60 $k"),
         difficulty=0.5,
@@ -104,12 +99,12 @@ SORTING = (
         program="""
             a = input().split()
             a.sort(key=lambda s: ($key, s))
-            print("$m".join(a))
+            print("$m".join(a$cut))
         """,
         descriptions=(
-            "sort the words by their $key, then by the alphabet, and print them joined by $m",
-            "print the words with $m between them, ordered by $key and then alphabetically",
-            "order the words by $key (ties by alphabet), join them with $m and print that",
+            "sort the words by their $key, then by the alphabet, and print $cut, joined by $m",
+            "order the words by $key and then alphabetically; print $cut with $m between them",
+            "put the words in order of $key (ties by alphabet), join $cut with $m and print that",
         ),
         parameters={
             "key": {
@@ -122,6 +117,7 @@ SORTING = (
                 's.count("o")': "number of o",
             },
             "m": MARKS,
+            "cut": CUTS,
         },
         inputs=(words(3, 4),),
         edges=("bee ant", "to no on"),
@@ -137,13 +133,13 @@ SORTING = (
         """,
         descriptions=(
             "sort the letters of s in $order order and print $cut with $m between them",
-            "print $cut of the letters of s in $order order, joined by $m",
             "put the letters of s into $order order, join $cut by $m, and print that",
+            "take the letters of s in $order order and print $cut, joined by $m",
         ),
         parameters={
             "order": ORDERS,
             "m": MARKS,
-            "cut": {"": "all", "[1:]": "all but the first", "[:3]": "the first three"},
+            "cut": CUTS,
         },
         inputs=(word(),),
         edges=("ba", "abc", "zoo"),
@@ -159,9 +155,10 @@ SORTING = (
         descriptions=(
             "print $p times the sum of the $i largest minus $q times the sum of the $j smallest numbers",
             "sort the list and print $p times its top $i in total minus $q times its lowest $j in total",
-            "take the totals of the $i largest and $j smallest; print $p times the one minus $q times the other",
+            "print $p u - $q v, where u is the total of the $i largest and v that of the $j smallest",
         ),
-        parameters={"i": range(1, 4), "j": range(1, 4), "p": range(1, 5), "q": range(1, 5)},
+        parameters={"i": range(2, 4), "j": range(2, 4), "p": range(2, 9), "q": range(2, 9)},
+        where=lambda chosen: int(chosen["p"]) != int(chosen["q"]) + 1,
         inputs=(integers(3, 5, 0, 30),),
         edges=("7", "0 9", "3 1 2"),
         difficulty=0.45,
@@ -180,7 +177,7 @@ SORTING = (
             "do one pass of bubble sort that swaps when the left number is $cmp; print each number $op $k",
             "swap each two neighbours in turn if the first is $cmp, once through, and print the list $op $k",
         ),
-        parameters={"cmp": {">": "larger", "<": "smaller"}, "op": OPERATORS, "k": range(2, 16)},
+        parameters={"cmp": {">": "larger", "<": "smaller"}, "op": OPERATORS, "k": range(2, 31)},
         inputs=(integers(3, 5, 0, 30),),
         edges=("1", "1 2 3", "3 2 1"),
         difficulty=0.65,
@@ -190,14 +187,14 @@ SORTING = (
         program="""
             a = list(map(int, input().split()))
             b = sorted(a$order)
-            print(*[b.index(x) * $p + $q for x in a])
+            print(*[x + b.index(x) * $p - $q for x in a])
         """,
         descriptions=(
-            "for each number print $p times its first place in $order order (from 0) plus $q",
-            "replace every number by $p i + $q, i being its first index when sorted in $order order, and print",
-            "print the ranks (from 0, in $order order) of the numbers, each times $p plus $q",
+            "for each number print it plus $p times its first place in $order order (from 0) minus $q",
+            "print x + $p i - $q for each number x, i being its first index in the $order order",
+            "add $p times its rank (from 0, in $order order) to each number, take $q away, and print them",
         ),
-        parameters={"order": ORDERS, "p": range(1, 8), "q": range(1, 8)},
+        parameters={"order": ORDERS, "p": range(2, 11), "q": range(1, 10)},
         inputs=(integers(3, 6, 0, 20),),
         edges=("5", "1 1 1", "3 1 2"),
         difficulty=0.6,
@@ -220,7 +217,7 @@ SORTING = (
         parameters={
             "p": range(2, 7),
             "op": PLUS_MINUS,
-            "q": range(1, 8),
+            "q": range(1, 12),
             "reverse": {"": "increasing", "reverse=True": "decreasing"},
         },
         inputs=(integers(2, 4, 0, 40), integer(0, 9)),

@@ -6,7 +6,7 @@ from functools import partial
 
 from affine_trainer.envs.programs.family import Family
 from affine_trainer.envs.programs.inputs import word
-from affine_trainer.envs.programs.vocabulary import ALPHABET, MARKS
+from affine_trainer.envs.programs.vocabulary import ALPHABET, LETTERS, MARKS, TWISTS, WORD_FORMS, quoted
 
 family = partial(Family, topic="strings")
 
@@ -15,11 +15,11 @@ PARTS = {
     "s[::-1]": "the letters of s from last to first",
     "s[1:]": "all letters of s but the first",
     "s[:-1]": "all letters of s but the last",
-    "s[::2]": "every second letter of s, from the first,",
+    "s[1::2]": "every second letter of s, from the second,",
 }
 LETTER_PAIRS = {
-    first + second: f"{first} and {second}" for first in "aeiou" for second in "bcdghklmnprstw"
-} | {"aeiou": "a, e, i, o and u"}
+    first + second: f"'{first}' and '{second}'" for first in "aeiou" for second in "bcdghklmnprstw"
+} | {"aeiou": "'a', 'e', 'i', 'o' and 'u'"}
 
 STRINGS = (
     family(
@@ -27,14 +27,14 @@ STRINGS = (
         reads="a word s",
         program="""
             s = input()
-            print(s.replace("$c", "$d"))
+            print(s.replace("$c", "$d")$post)
         """,
         descriptions=(
-            "print s with every $c replaced by $d",
-            "replace each letter $c in s with $d and print the word",
-            "write $d instead of $c everywhere in s and print it",
+            "replace every $c in s by $d and print the word$post",
+            "write $d instead of $c everywhere in s and print it$post",
+            "change each letter $c of s to $d, then print s$post",
         ),
-        parameters={"c": ALPHABET, "d": ALPHABET},
+        parameters={"c": LETTERS, "d": LETTERS, "post": TWISTS},
         where=lambda chosen: chosen["c"] != chosen["d"],
         inputs=(word("c"),),
         edges=("$c$c", "$d$c", "$d"),
@@ -62,31 +62,32 @@ STRINGS = (
         reads="a word s",
         program="""
             s = input()
-            print(s[$k:] + "$m" + s[:$k])
+            s = s[$k:] + "$m" + s[:$k]
+            print(s$post)
         """,
         descriptions=(
-            "print s without its first $k letters, then $m, then those letters",
-            "move the first $k letters of s behind its end, with $m in between, and print it",
-            "cut s after $k letters and print the second part, $m and the first part",
+            "put s without its first $k letters, $m and those letters together and print it$post",
+            "move the first $k letters of s behind its end, with $m in between, and print it$post",
+            "cut s after $k letters and print the second part, $m and the first part$post",
         ),
-        parameters={"k": range(1, 5), "m": MARKS},
+        parameters={"k": range(2, 5), "m": MARKS, "post": WORD_FORMS},
         inputs=(word(),),
         edges=("a", "abc"),
         difficulty=0.25,
     ),
     family(
-        name="keep_both_ends",
+        name="swap_both_ends",
         reads="a word s",
         program="""
             s = input()
-            print(s[:$i] + "$m" + s[-$j:])
+            print(s[-$j:] + "$m" + s[:$i])
         """,
         descriptions=(
-            "print the first $i letters of s, then $m, then the last $j letters",
-            "shorten s to its first $i and last $j letters with $m between them and print it",
-            "print $m between the opening $i and the closing $j letters of s",
+            "print the last $j letters of s, then $m, then the first $i letters",
+            "take the first $i and last $j letters of s and print them swapped, with $m between",
+            "print $m between the closing $j and the opening $i letters of s",
         ),
-        parameters={"i": range(1, 5), "m": MARKS, "j": range(1, 4)},
+        parameters={"i": range(2, 5), "m": MARKS, "j": range(2, 5)},
         inputs=(word(),),
         edges=("a", "ab", "abc"),
         difficulty=0.25,
@@ -96,16 +97,18 @@ STRINGS = (
         reads="a word s",
         program="""
             s = input()
+            s = s$part
             print(s.$side($w, "$m"))
         """,
         descriptions=(
-            "fill s $side with $m up to a length of $w and print it",
-            "print s, made $w characters long with $m $side",
-            "add $m $side until s has $w characters, then print it",
+            "write s $part, fill it $side with $m up to a length of $w and print it",
+            "print s $part, made $w characters long with $m $side",
+            "write s $part, add $m $side until it has $w characters, and print it",
         ),
         parameters={
+            "part": {"[::-1]": "backwards", " * 2": "twice"},
             "side": {"rjust": "on the left", "ljust": "on the right"},
-            "w": range(6, 13),
+            "w": range(8, 14),
             "m": MARKS,
         },
         inputs=(word(),),
@@ -124,7 +127,7 @@ STRINGS = (
             "score $k for each letter of s and $p more for each $c, and print the score",
             "print the points of s: $k a letter, and $p extra for every $c",
         ),
-        parameters={"k": range(2, 6), "c": ALPHABET, "p": range(3, 8)},
+        parameters={"k": range(2, 6), "c": LETTERS, "p": range(3, 8)},
         inputs=(word("c"),),
         edges=("$c", "$c$c$c", "zoo"),
         difficulty=0.3,
@@ -138,14 +141,14 @@ STRINGS = (
             for c in s:
                 if c not in "$v":
                     r += c
-            print(r)
+            print(len(s) - len(r), r$post)
         """,
         descriptions=(
-            "print s without the letters $v",
-            "remove every $v from s and print what is left",
-            "print the letters of s in order, leaving out $v",
+            "remove every $v from s; print how many letters went and what is left$post",
+            "print the number of letters $v in s, then s without them$post",
+            "count and leave out the letters $v in s; print the count and the other letters$post",
         ),
-        parameters={"v": LETTER_PAIRS},
+        parameters={"v": LETTER_PAIRS, "post": WORD_FORMS},
         inputs=(word("v"),),
         edges=("sky", "$v", "x$v"),
         difficulty=0.3,
@@ -161,14 +164,14 @@ STRINGS = (
                     r += c * $k
                 else:
                     r += c
-            print(r)
+            print(r$post)
         """,
         descriptions=(
-            "print s with every $c written $k times",
-            "repeat each $c in s $k times, keep the other letters, and print the word",
-            "write $k letters $c for each $c of s and print the result",
+            "write every $c of s $k times and print the word$post",
+            "repeat each $c in s $k times, keep the other letters, and print the word$post",
+            "write $k letters $c for each $c of s and print the result$post",
         ),
-        parameters={"c": ALPHABET, "k": range(2, 5)},
+        parameters={"c": LETTERS, "k": range(2, 5), "post": WORD_FORMS},
         inputs=(word("c"),),
         edges=("$c", "zoo", "a${c}b"),
         difficulty=0.35,
@@ -189,8 +192,8 @@ STRINGS = (
             "encode s with a Caesar shift of $k and print the code$post",
         ),
         parameters={
-            "k": range(1, 26),
-            "post": {"": "", "[::-1]": " from last to first", ".upper()": " in capitals"},
+            "k": range(2, 26),
+            "post": WORD_FORMS | {" * 2": " twice"},
         },
         inputs=(word(),),
         edges=("a", "z", "xyz"),
@@ -204,15 +207,15 @@ STRINGS = (
             r = ""
             for i in range(len(s)):
                 if i % $k == $q:
-                    r += "$m"
+                    r += "$m" + s[i]
                 else:
                     r += s[i]
             print(r)
         """,
         descriptions=(
-            "counting places from 0, print s with $m at each place that leaves $q when divided by $k",
-            "replace s[i] by $m wherever i % $k is $q and print the word",
-            "print s, but put $m at every place i (from 0) whose remainder by $k is $q",
+            "counting places from 0, print s with $m before each place that leaves $q when divided by $k",
+            "put $m before s[i] wherever i % $k is $q and print the word",
+            "print s, but write $m before every place i (from 0) whose remainder by $k is $q",
         ),
         parameters={"k": range(2, 5), "q": range(4), "m": MARKS},
         where=lambda chosen: chosen["q"] < chosen["k"],
@@ -231,16 +234,17 @@ STRINGS = (
                     r += c.upper()
                 else:
                     r += c
-            print(r)
+            print(r$post)
         """,
         descriptions=(
-            "print s with each letter that comes $op $c in capitals",
-            "make every letter of s that is $op $c a capital and print the word",
-            "write the letters of s that stand $op $c in the alphabet as capitals and print s",
+            "make capitals of the letters of s that come $op $c and print the word$post",
+            "make every letter of s that is $op $c a capital and print the word$post",
+            "write the letters of s $op $c in the alphabet as capitals and print s$post",
         ),
         parameters={
             "op": {">": "after", "<": "before", ">=": "at or after", "<=": "at or before"},
-            "c": ALPHABET[3:23],
+            "c": quoted(ALPHABET[3:23]),
+            "post": TWISTS,
         },
         inputs=(word("c"),),
         edges=("$c", "az"),
@@ -259,7 +263,7 @@ STRINGS = (
             "exchange the heads of $i letters of both words, then print them joined by $m",
             "print s and t, joined by $m, after they traded their first $i letters",
         ),
-        parameters={"i": range(1, 4), "m": MARKS},
+        parameters={"i": range(2, 5), "m": MARKS},
         inputs=(word(), word()),
         edges=("a\nb", "abc\nxyz"),
         difficulty=0.5,
@@ -274,11 +278,11 @@ STRINGS = (
             print(s[i + 1:] + "$m" + s[:i + 1])
         """,
         descriptions=(
-            "cut s behind its first $c (at the start if there is none) and print second part, $m, first part",
-            "print what follows the first $c of s, then $m, then the rest; without a $c print s and $m",
+            "cut s behind its first $c (at its start if there is none); print the second part, $m, the first",
+            "print what follows the first $c of s, then $m, then the rest; without any $c print s and $m",
             "cut s right after its first $c, swap both parts, and print them with $m between",
         ),
-        parameters={"c": ALPHABET, "m": MARKS},
+        parameters={"c": LETTERS, "m": MARKS},
         inputs=(word("c"),),
         edges=("$c", "a$c", "${c}b"),
         difficulty=0.55,
