@@ -1,0 +1,1 @@
+"""Reinforcement learning in plain torch, and the one file that puts it on TRL's trainer."""

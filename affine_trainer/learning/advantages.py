@@ -1,0 +1,59 @@
+"""From rewards and values to advantages and returns: GAE over action tokens, and its normalisation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+# Below this spread the advantages of a batch are rounding noise, and dividing by it would make them a signal.
+MIN_STD = 1e-6
+
+
+def generalized_advantages(
+    rewards: Tensor,
+    values: Tensor,
+    action_mask: Tensor,
+    turn_end: Tensor,
+    bootstrap: Tensor,
+    *,
+    gamma: float,
+    gae_lambda: float,
+    level: Literal["turn", "token"],
+) -> tuple[Tensor, Tensor]:
+    """Advantages and returns (Schulman et al. 2015), both (B, T) and zero off the action tokens.
+
+    All but `bootstrap` are (B, T), column t being one token. `action_mask` marks sampled tokens; others are
+    passed over, so that the successor of a turn's last token is the next turn's first. `turn_end` marks the
+    last token of each turn. `bootstrap`, (B,), is the value behind an episode's last token: 0 where it
+    terminated, the critic's where it was cut off. At level "turn" `gamma` and `gae_lambda` act at turn ends
+    and are 1 inside a turn; at level "token" they act at every action token.
+    """
+    actions = action_mask.bool()
+    decays = turn_end.bool() if level == "turn" else actions
+    advantages = torch.zeros_like(values)
+    next_value, next_advantage = bootstrap.to(values), torch.zeros_like(bootstrap).to(values)
+    for t in range(values.shape[1] - 1, -1, -1):
+        discount = torch.where(decays[:, t], gamma, 1.0)
+        trace = torch.where(decays[:, t], gamma * gae_lambda, 1.0)
+        delta = rewards[:, t] + discount * next_value - values[:, t]
+        advantage = delta + trace * next_advantage
+        advantages[:, t] = torch.where(actions[:, t], advantage, 0.0)
+        next_value = torch.where(actions[:, t], values[:, t], next_value)
+        next_advantage = torch.where(actions[:, t], advantage, next_advantage)
+    return advantages, torch.where(actions, advantages + values, 0.0)
+
+
+def whiten(advantages: Tensor, action_mask: Tensor) -> Tensor:
+    """Mean 0 and standard deviation 1 over the action tokens of the whole batch; zero elsewhere.
+
+    Advantages that are all alike are only centred: there is nothing to prefer.
+    """
+    actions = action_mask.bool()
+    if not bool(actions.any()):
+        return torch.zeros_like(advantages)
+    chosen = advantages[actions]
+    spread = chosen.std(correction=0)
+    scale = torch.where(spread < MIN_STD, 1.0, spread)
+    return torch.where(actions, (advantages - chosen.mean()) / scale, 0.0)
