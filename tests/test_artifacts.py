@@ -260,19 +260,15 @@ def test_a_killed_worker_leaves_no_lock_and_its_work_resumes():
         assert list(read_jsonl(path / "rows.jsonl")) == [{"row": 1}]
 
 
-KILLS = ("set_aside", "mkdir", "write_json", "forget")
-
-
-@pytest.mark.parametrize("function", KILLS)
+@pytest.mark.parametrize("function", ["set_aside", "write_json", "forget"])
 def test_a_kill_within_a_forced_start_or_finish_loses_neither_result(function):
     path = collect()
     killed = run_python(
         "import os, signal; from pathlib import Path; from affine_trainer.config import Config\n"
         "from affine_trainer.artifacts import folder as module, write_atomic\n"
         "def kill(*args, **kwargs): os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"target = Path if {function!r} == 'mkdir' else module\n"
         "path = Path('data/default')\n"
-        f"if {function!r} != 'forget': setattr(target, {function!r}, kill)\n"
+        f"if {function!r} != 'forget': module.{function} = kill\n"
         "options = dict(reads=['seed', 'data'], inputs={}, force=True)\n"
         "with module.stage_folder('collect', path, Config(seed=1), **options) as f:\n"
         "    write_atomic(path / 'train.jsonl', 'new')\n"

@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from affine_trainer.config.dialect import Dumper, YamlMistake, parse_yaml
-from affine_trainer.config.mistakes import Mistake, dotted, explain
+from affine_trainer.config.mistakes import Keys, Mistake, dotted, explain
 from affine_trainer.config.sections import Config
 from affine_trainer.errors import ConfigError
 
@@ -83,19 +83,19 @@ def _apply(tree: dict[str, Any], override: str, given: list[tuple[str, ...]]) ->
     keys = tuple(key.strip().split("."))
     if not equals or not all(keys):
         return Mistake((), f"--set {override}: expected KEY=VALUE, as in training.num_epochs=1")
+    given.append(keys)
     try:
         value, _ = parse_yaml(text)
     except YamlMistake as error:
         return Mistake(keys, f"the value {text!r} is not valid YAML ({error})")
-    given.append(keys)
     section: Any = tree
     default: Any = Config().model_dump(mode="json")
     for depth, name in enumerate(keys[:-1], start=1):
-        default = default.get(name) if isinstance(default, dict) else None
+        default = default.get(name, {})
         if section.get(name) is None:
-            section[name] = default if isinstance(default, dict) else {}
+            section[name] = default
         section = section[name]
-        if not isinstance(section, dict):
+        if not isinstance(section, dict) or not isinstance(default, dict):
             return Mistake(keys, f"{dotted(keys[:depth])} is a value, not a section")
     section[keys[-1]] = value
     return None
@@ -105,6 +105,12 @@ def _report(source: str, mistakes: Sequence[Mistake], given: Sequence[tuple[str,
     count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
     lines = [f"{source} has {count}:"]
     for mistake in mistakes:
-        from_flag = any(mistake.keys[: len(keys)] == keys for keys in given)
+        from_flag = any(_overlap(mistake.keys, keys) for keys in given)
         lines.append(f"  {'--set ' if from_flag else ''}{mistake}")
     return "\n".join(lines)
+
+
+def _overlap(one: Keys, other: Keys) -> bool:
+    """Whether one path lies within the other, as a mistake at `hardware` does for `hardware.device`."""
+    shared = min(len(one), len(other))
+    return shared > 0 and one[:shared] == other[:shared]
