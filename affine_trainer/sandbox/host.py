@@ -1,0 +1,183 @@
+"""The trainer's side of one zygote: starts it, hands it jobs, reads what they wrote, ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from affine_trainer.sandbox.protocol import MAX_HELLO_BYTES, PACKAGE, Hello, Layers, Report, Request
+from affine_trainer.sandbox.verdicts import Level, Limits, ProgramRun, judge
+
+# Our package's folders become importable without running its __init__ files, which import far more than
+# a zygote wants; the folder the command was started in is not to be imported from.
+BOOTSTRAP = """
+import sys
+sys.path[:] = [folder for folder in sys.path if folder]
+import types
+for name, folder in zip(sys.argv[1].split(":"), sys.argv[2:4]):
+    package = types.ModuleType(name)
+    package.__path__ = [folder]
+    sys.modules[name] = package
+del sys.argv[1:4]
+from affine_trainer.sandbox.zygote import main
+main()
+"""
+F_ADD_SEALS = 1033  # Linux only, so not in every fcntl module
+ALL_SEALS = 0b1111  # no further seal, no shrinking, no growing, no writing
+START_SECONDS = 60.0
+GRACE_SECONDS = 20.0  # beyond the wall limit, before a silent zygote counts as dead
+CLOSE_SECONDS = 2.0
+
+
+class WorkerDied(Exception):
+    """The zygote is gone or does not answer: says nothing about the program it was running."""
+
+
+class Worker:
+    """One zygote; runs one program at a time. Not thread-safe: the pool hands it to one thread at a time."""
+
+    def __init__(self, layers: Layers) -> None:
+        """Start the zygote and wait until it is ready. Raises WorkerDied when it is not."""
+        if sys.platform != "linux":
+            raise WorkerDied(f"the sandbox needs Linux, and this is {sys.platform}")
+        self.level: Level = "none"  # until probed
+        self.probes: dict[str, bool] = {}
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        complaints = os.memfd_create("zygote-stderr")
+        try:
+            self._process = _spawn(theirs, complaints, layers)
+            self.hello = self._wait_for_hello(complaints)
+        finally:
+            theirs.close()
+            os.close(complaints)
+
+    def _wait_for_hello(self, complaints: int) -> Hello:
+        self._socket.settimeout(START_SECONDS)
+        try:
+            data = self._socket.recv(MAX_HELLO_BYTES)
+        except OSError as error:
+            data, reason = b"", str(error)
+        else:
+            reason = os.pread(complaints, 10_000, 0).decode("utf-8", "replace").strip()
+        if not data:
+            self.close()
+            raise WorkerDied(f"the sandbox process did not start: {reason or 'no reason given'}")
+        return Hello.unpacked(data)
+
+    def run(self, program: bytes, stdin: bytes, limits: Limits) -> ProgramRun:
+        """Run one program. Raises WorkerDied; the worker is then of no further use."""
+        with _memfds(4) as descriptors:
+            for descriptor, data in zip(descriptors, (program, stdin), strict=False):
+                _fill(descriptor, data)
+                fcntl.fcntl(descriptor, F_ADD_SEALS, ALL_SEALS)
+            report = self._ask(descriptors, limits)
+            return _program_run(report, limits, descriptors[2], descriptors[3], self.level)
+
+    def _ask(self, descriptors: list[int], limits: Limits) -> Report:
+        request = Request(
+            limits.output_bytes, limits.memory_mib << 20, limits.cpu_seconds, limits.wall_seconds
+        )
+        self._socket.settimeout(limits.wall_seconds + GRACE_SECONDS)
+        try:
+            socket.send_fds(self._socket, [request.packed()], descriptors)
+            data = self._socket.recv(Report.size)
+        except OSError as error:
+            raise WorkerDied(f"the sandbox process does not answer: {error}") from error
+        if len(data) != Report.size:
+            raise WorkerDied("the sandbox process ended in the middle of a run")
+        return Report.unpacked(data)
+
+    def close(self) -> None:
+        """End the zygote and whatever it runs; may be called from another thread, and twice."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for an answer
+        try:
+            self._process.wait(CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._socket.close()
+
+    @property
+    def pid(self) -> int:
+        """The zygote's process id; with a process namespace, that of the process outside it."""
+        return self._process.pid
+
+
+def _spawn(theirs: socket.socket, complaints: int, layers: Layers) -> subprocess.Popen[bytes]:
+    folder = Path(__file__).resolve().parent
+    parent = PACKAGE.split(".")[0]
+    command = [sys.executable, "-s", "-S", "-B", "-X", "utf8", "-c", BOOTSTRAP]
+    command += [f"{parent}:{PACKAGE}", str(folder.parent), str(folder)]
+    command += [str(os.getpid()), json.dumps(asdict(layers))]
+    return subprocess.Popen(
+        command,
+        stdin=theirs.fileno(),
+        stdout=subprocess.DEVNULL,
+        stderr=complaints,
+        cwd="/",
+        env=_environment(),
+        start_new_session=True,  # the terminal's Ctrl-C is for the trainer, which then ends its zygotes
+    )
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of the trainer's but where the interpreter's own library lies; the zygote clears it too.
+
+    The fixed hash seed makes the order of sets the same in every run of a program.
+    """
+    environment = {"PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "1"}
+    if "LD_LIBRARY_PATH" in os.environ:
+        environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+    return environment
+
+
+@contextlib.contextmanager
+def _memfds(count: int) -> Iterator[list[int]]:
+    flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+    descriptors: list[int] = []
+    try:
+        for _ in range(count):
+            descriptors.append(os.memfd_create("run", flags))
+        yield descriptors
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _fill(descriptor: int, data: bytes) -> None:
+    """Write everything without moving the file's position, which the program will read from."""
+    written = 0
+    while written < len(data):
+        written += os.pwrite(descriptor, data[written : written + (1 << 30)], written)
+
+
+def _read(descriptor: int, limit: int) -> tuple[str, bool]:
+    """What a program wrote, at most `limit` bytes of it, and whether there was more."""
+    data = os.pread(descriptor, limit + 1, 0)
+    return data[:limit].decode("utf-8", "replace"), len(data) > limit
+
+
+def _program_run(report: Report, limits: Limits, stdout: int, stderr: int, level: Level) -> ProgramRun:
+    output, output_cut = _read(stdout, limits.output_bytes)
+    errors, errors_cut = _read(stderr, limits.output_bytes)
+    return ProgramRun(
+        verdict=judge(report, limits, output_was_cut=output_cut or errors_cut, stderr=errors),
+        exit_code=-report.signal if report.signal else report.exit_code,
+        stdout=output,
+        stderr=errors,
+        stdout_truncated=output_cut,
+        stderr_truncated=errors_cut,
+        cpu_seconds=report.cpu_seconds,
+        wall_seconds=report.wall_seconds,
+        peak_rss_bytes=report.peak_rss_bytes,
+        isolation=level,
+    )

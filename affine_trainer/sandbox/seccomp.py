@@ -1,0 +1,206 @@
+"""The system call filter: an allow-list written as a classic BPF program, with no library."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import struct
+from typing import NamedTuple
+
+from affine_trainer.sandbox import libc
+from affine_trainer.sandbox.syscalls import Architecture
+
+LOAD = 0x20
+JUMP_IF_EQUAL = 0x15
+JUMP_IF_AT_LEAST = 0x35
+JUMP_IF_ANY_BIT = 0x45
+RETURN = 0x06
+
+ALLOW = 0x7FFF0000
+KILL_PROCESS = 0x80000000
+
+NUMBER_OFFSET = 0  # struct seccomp_data: int nr, u32 arch, u64 ip, u64 args[6]
+ARCHITECTURE_OFFSET = 4
+ARGUMENTS_OFFSET = 16
+X32_BIT = 0x40000000
+
+PID_PLACEHOLDER = 0x7FFFFFFE  # above any pid; replaced in each child by its own
+SIGKILL = 9
+PROT_EXEC = 4
+AF_UNIX = 1
+
+# CLONE_VM|FS|FILES|SIGHAND|THREAD|SYSVSEM|SETTLS|PARENT_SETTID|CHILD_CLEARTID; musl adds CLONE_DETACHED.
+THREAD_FLAGS = (0x3D0F00, 0x7D0F00)
+# TCGETS, FIONCLEX, FIOCLEX, TIOCGWINSZ, FIONREAD, FIONBIO
+HARMLESS_IOCTLS = (0x5401, 0x5450, 0x5451, 0x5413, 0x541B, 0x5421)
+# F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC
+HARMLESS_FCNTLS = (0, 1, 2, 3, 4, 1030)
+# MADV_NORMAL, RANDOM, SEQUENTIAL, WILLNEED, DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE, DONTDUMP, DODUMP
+HARMLESS_MADVICE = (0, 1, 2, 3, 4, 8, 14, 15, 16, 17)
+
+ALLOWED = """
+    read write futex munmap brk mremap rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack
+    clock_gettime lseek close fstat pread64 pwrite64 readv writev
+    clock_getres clock_nanosleep nanosleep gettimeofday time times getrusage sched_yield sched_getaffinity
+    getrandom getpid gettid getppid getuid geteuid getgid getegid exit exit_group restart_syscall
+    set_robust_list get_robust_list rseq membarrier uname sysinfo getrlimit setrlimit
+    getitimer setitimer alarm pause dup dup2 dup3 pipe pipe2 poll ppoll select pselect6
+    epoll_create1 epoll_ctl epoll_wait epoll_pwait getsockname shutdown
+"""
+
+# newfstatat with AT_EMPTY_PATH is how newer C libraries spell fstat, but the path is out of the filter's
+# sight, and with it the metadata of every file would be readable.
+FILE_LOOKUPS = """
+    open openat stat lstat newfstatat access faccessat faccessat2 readlink readlinkat getcwd getdents64
+"""
+
+# The C library falls back to clone and fstat; the arguments of these cannot be seen by a filter.
+UNKNOWN = "clone3 statx"
+
+ATTACKS = """
+    ptrace process_vm_readv process_vm_writev bpf userfaultfd perf_event_open kcmp pidfd_getfd
+    io_uring_setup io_uring_enter io_uring_register keyctl add_key request_key
+    init_module finit_module delete_module kexec_load kexec_file_load reboot swapon swapoff acct
+    mount umount2 pivot_root chroot setns unshare fsopen fsmount move_mount open_tree mount_setattr
+    open_by_handle_at personality modify_ldt iopl ioperm
+"""
+
+
+class Instruction(NamedTuple):
+    """struct sock_filter: jumps count the instructions to skip."""
+
+    code: int
+    if_true: int
+    if_false: int
+    value: int
+
+
+def _return(action: int) -> Instruction:
+    return Instruction(RETURN, 0, 0, action)
+
+
+def _refuse(number: int) -> int:
+    return 0x00050000 | number
+
+
+def _load(offset: int) -> Instruction:
+    return Instruction(LOAD, 0, 0, offset)
+
+
+def _low_half(argument: int) -> Instruction:
+    return _load(ARGUMENTS_OFFSET + 8 * argument)
+
+
+def _high_half(argument: int) -> Instruction:
+    return _load(ARGUMENTS_OFFSET + 8 * argument + 4)
+
+
+def _argument_in(argument: int, values: tuple[int, ...], otherwise: int) -> list[Instruction]:
+    """Allow a few values of a 32-bit argument."""
+    tests = [Instruction(JUMP_IF_EQUAL, len(values) - i, 0, value) for i, value in enumerate(values)]
+    return [_low_half(argument), *tests, _return(_refuse(otherwise)), _return(ALLOW)]
+
+
+def _argument_is_null(argument: int, otherwise: int) -> list[Instruction]:
+    """Allow a null pointer only: both halves are looked at, since memory may lie at 0x100000000."""
+    return [
+        _low_half(argument),
+        Instruction(JUMP_IF_EQUAL, 0, 2, 0),
+        _high_half(argument),
+        Instruction(JUMP_IF_EQUAL, 1, 0, 0),
+        _return(_refuse(otherwise)),
+        _return(ALLOW),
+    ]
+
+
+def _no_executable_memory() -> list[Instruction]:
+    """mmap and mprotect, whose third argument is the protection."""
+    return [
+        _low_half(2),
+        Instruction(JUMP_IF_ANY_BIT, 0, 1, PROT_EXEC),
+        _return(_refuse(errno.EPERM)),
+        _return(ALLOW),
+    ]
+
+
+def _signal_to_self(signal_argument: int) -> list[Instruction]:
+    """Any signal to oneself but SIGKILL, so that a death by SIGKILL always came from outside."""
+    return [
+        _low_half(0),
+        Instruction(JUMP_IF_EQUAL, 0, 2, PID_PLACEHOLDER),
+        _low_half(signal_argument),
+        Instruction(JUMP_IF_EQUAL, 0, 1, SIGKILL),
+        _return(_refuse(errno.EPERM)),
+        _return(ALLOW),
+    ]
+
+
+def _conditional() -> dict[str, list[Instruction]]:
+    """The system calls that are allowed with some arguments only."""
+    return {
+        "mmap": _no_executable_memory(),
+        "mprotect": _no_executable_memory(),
+        "madvise": _argument_in(1, HARMLESS_MADVICE, errno.EINVAL),
+        "ioctl": _argument_in(1, HARMLESS_IOCTLS, errno.ENOTTY),
+        "fcntl": _argument_in(1, HARMLESS_FCNTLS, errno.EPERM),
+        "prlimit64": _argument_in(0, (0,), errno.EPERM),
+        "clone": _argument_in(0, THREAD_FLAGS, errno.EPERM),
+        "kill": _signal_to_self(1),
+        "tgkill": _signal_to_self(2),
+        "socketpair": _argument_in(0, (AF_UNIX,), errno.EPERM),
+        # Only the two ends of a pair exist: an address would reach for another socket.
+        "sendto": _argument_is_null(4, errno.EPERM),
+        "recvfrom": _argument_is_null(4, errno.EPERM),
+    }
+
+
+def rules() -> dict[str, list[Instruction]]:
+    """What happens on each named system call, most frequent first; all others are refused with EPERM."""
+    allowed = {name: [_return(ALLOW)] for name in ALLOWED.split()}
+    lookups = {name: [_return(_refuse(errno.EACCES))] for name in FILE_LOOKUPS.split()}
+    unknown = {name: [_return(_refuse(errno.ENOSYS))] for name in UNKNOWN.split()}
+    attacks = {name: [_return(KILL_PROCESS)] for name in ATTACKS.split()}
+    return {**allowed, **_conditional(), **lookups, **unknown, **attacks}
+
+
+def assemble(architecture: Architecture) -> list[Instruction]:
+    """The whole program for one architecture."""
+    program = [
+        _load(ARCHITECTURE_OFFSET),
+        Instruction(JUMP_IF_EQUAL, 1, 0, architecture.audit_value),
+        _return(KILL_PROCESS),
+        _load(NUMBER_OFFSET),
+        Instruction(JUMP_IF_AT_LEAST, 0, 1, X32_BIT),
+        _return(KILL_PROCESS),
+    ]
+    for name, body in rules().items():
+        number = architecture.numbers.get(name)
+        if number is not None:  # aarch64 has no open, stat, poll, ...
+            program += [Instruction(JUMP_IF_EQUAL, 0, len(body), number), *body]
+    return [*program, _return(_refuse(errno.EPERM))]
+
+
+class _Program(ctypes.Structure):
+    """struct sock_fprog."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
+
+
+class Filter:
+    """The program in memory, ready to be made a child's own and installed."""
+
+    _instruction = struct.Struct("<HBBI")
+
+    def __init__(self, architecture: Architecture) -> None:
+        program = assemble(architecture)
+        self._memory = ctypes.create_string_buffer(b"".join(self._instruction.pack(*i) for i in program))
+        self._program = _Program(len(program), ctypes.addressof(self._memory))
+        self._pid_offsets = [
+            8 * position + 4 for position, i in enumerate(program) if i.value == PID_PLACEHOLDER
+        ]
+
+    def install(self, pid: int) -> None:
+        """Confine this process, which is `pid`, for good. Needs no_new_privs. Raises OSError."""
+        for offset in self._pid_offsets:
+            struct.pack_into("<I", self._memory, offset, pid)
+        libc.prctl(libc.PR_SET_SECCOMP, libc.SECCOMP_MODE_FILTER, ctypes.addressof(self._program))

@@ -1,0 +1,102 @@
+"""The way out for machines that cannot isolate: a plain subprocess, used with --allow-unsandboxed only."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from affine_trainer.sandbox.protocol import (
+    NOT_STOPPED,
+    STOPPED_FOR_CPU,
+    STOPPED_FOR_WALL,
+    Report,
+)
+from affine_trainer.sandbox.verdicts import Limits, ProgramRun, judge
+
+# Limits are set inside the new process: the trainer has threads, so nothing may run between fork and exec.
+WRAPPER = """
+import resource, sys
+path, cpu, output = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (output, output))
+sys.argv = ["prog.py"]
+with open(path, "rb") as file:
+    code = compile(file.read(), "prog.py", "exec", dont_inherit=True)
+exec(code, {"__name__": "__main__", "__builtins__": __builtins__})
+"""
+
+
+def run(program: bytes, stdin: bytes, limits: Limits) -> ProgramRun:
+    """Run a program with this user's rights; time and output are limited, memory and harm are not."""
+    with tempfile.TemporaryDirectory(prefix="affine-unsandboxed-") as name:
+        folder = Path(name)
+        (folder / "prog.py").write_bytes(program)
+        (folder / "stdin").write_bytes(stdin)
+        report = _execute(folder, limits)
+        output, output_cut = _read(folder / "stdout", limits.output_bytes)
+        errors, errors_cut = _read(folder / "stderr", limits.output_bytes)
+    return ProgramRun(
+        verdict=judge(report, limits, output_was_cut=output_cut or errors_cut, stderr=errors),
+        exit_code=-report.signal if report.signal else report.exit_code,
+        stdout=output,
+        stderr=errors,
+        stdout_truncated=output_cut,
+        stderr_truncated=errors_cut,
+        cpu_seconds=report.cpu_seconds,
+        wall_seconds=report.wall_seconds,
+        peak_rss_bytes=report.peak_rss_bytes,
+        isolation="none",
+    )
+
+
+def _execute(folder: Path, limits: Limits) -> Report:
+    arguments = [str(folder / "prog.py"), str(round(limits.cpu_seconds) + 1), str(limits.output_bytes + 1)]
+    begin = time.perf_counter()
+    with (
+        open(folder / "stdin", "rb") as stdin,
+        open(folder / "stdout", "wb") as stdout,
+        open(folder / "stderr", "wb") as stderr,
+    ):
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-c", WRAPPER, *arguments],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            cwd=folder,
+            start_new_session=True,
+        )
+    stopped = _wait(process, begin + limits.wall_seconds)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    cpu_seconds = usage.ru_utime + usage.ru_stime
+    if stopped == NOT_STOPPED and process.returncode < 0 and cpu_seconds >= limits.cpu_seconds:
+        stopped = STOPPED_FOR_CPU
+    return Report(
+        exit_code=max(process.returncode, -1),
+        signal=max(-process.returncode, 0),
+        stopped=stopped,
+        started=True,
+        cpu_seconds=cpu_seconds,
+        wall_seconds=time.perf_counter() - begin,
+        peak_rss_bytes=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+    )
+
+
+def _wait(process: subprocess.Popen[bytes], deadline: float) -> int:
+    """Wait until the process has ended, without reaping it, or kill it at the deadline."""
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if time.perf_counter() > deadline:
+            process.kill()
+            return STOPPED_FOR_WALL
+        time.sleep(0.002)
+    return NOT_STOPPED
+
+
+def _read(path: Path, limit: int) -> tuple[str, bool]:
+    with open(path, "rb") as file:
+        data = file.read(limit + 1)
+    return data[:limit].decode("utf-8", "replace"), len(data) > limit

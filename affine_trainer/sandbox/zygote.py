@@ -1,0 +1,200 @@
+"""The process that forks a child for each program: it loads Python once, locks itself up, and serves.
+
+It runs in an interpreter of its own (see host.py), with an empty environment and one descriptor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import mmap
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from importlib.machinery import PathFinder
+from typing import NoReturn
+
+from affine_trainer.sandbox import child, lockdown
+from affine_trainer.sandbox.protocol import (
+    NOT_STOPPED,
+    PACKAGE,
+    STOPPED_FOR_CPU,
+    STOPPED_FOR_WALL,
+    Hello,
+    Layers,
+    Report,
+    Request,
+)
+from affine_trainer.sandbox.seccomp import Filter
+from affine_trainer.sandbox.stdlib_image import StandardLibrary
+from affine_trainer.sandbox.syscalls import architecture
+
+PRELOADED = """
+    abc array ast asyncio base64 binascii bisect builtins calendar cmath collections collections.abc
+    contextlib contextvars copy csv dataclasses datetime decimal difflib enum errno fractions functools
+    gc graphlib hashlib heapq inspect io itertools json keyword linecache locale math numbers operator
+    pickle pprint queue random re secrets select statistics string struct textwrap threading time timeit
+    traceback types typing unicodedata uuid warnings weakref zlib zoneinfo _asyncio _bisect _contextvars
+    _csv _datetime _elementtree _heapq _json _lsprof _opcode _pickle _queue _random _socket _statistics
+    _struct _uuid _zoneinfo _bz2 _lzma fcntl mmap pyexpat resource
+"""
+LONGEST_NAP = 0.25  # how late the trainer's death is noticed while a program runs
+SHORTEST_NAP = 0.001
+
+
+def preload() -> None:
+    """Load what programs use most, and every extension module that they may: later no file can be opened."""
+    for name in PRELOADED.split():
+        with contextlib.suppress(ImportError):
+            __import__(name)
+
+
+def serve_imports_from_memory() -> None:
+    """Make the built-in, frozen and in-memory modules the only ones there are."""
+    library = StandardLibrary(os.path.dirname(os.__file__))
+    builtin_and_frozen = [finder for finder in sys.meta_path if finder is not PathFinder]
+    sys.meta_path[:] = [*builtin_and_frozen, library]
+    sys.path_hooks.clear()
+    sys.path_importer_cache.clear()
+
+
+def _virtual_memory_bytes(statm: int) -> int:
+    return int(os.pread(statm, 100, 0).split()[0]) * mmap.PAGESIZE
+
+
+def prepare(layers: Layers, trainer: int) -> tuple[Hello, child.Confinement]:
+    """Load everything, then lock up; the order matters, since no file opens afterwards."""
+    process = os.getpid()
+    lockdown.volunteer_for_the_out_of_memory_killer()
+    namespaces = lockdown.enter_namespaces() if layers.namespaces else ()
+    preload()
+    serve_imports_from_memory()
+    machine = architecture(os.uname().machine)
+    system_call_filter = Filter(machine) if machine is not None and layers.seccomp else None
+    statm = os.open("/proc/self/statm", os.O_RDONLY)
+    for number in range(3):
+        os.dup2(os.memfd_create("empty"), number)
+    in_empty_root, is_spare_user, landlock = lockdown.give_up_privileges(layers, process)
+    if "processes" in namespaces:
+        lockdown.die_with_parent()
+    confinement = child.Confinement(
+        zygote=os.getpid(),
+        filter=system_call_filter,
+        limit_threads=is_spare_user or "users" in namespaces,
+        base_memory_bytes=_virtual_memory_bytes(statm),
+        started=mmap.mmap(-1, mmap.PAGESIZE),
+        streams=child.standard_streams(),
+    )
+    os.close(statm)
+    hello = Hello(
+        seccomp=system_call_filter is not None,
+        landlock=landlock,
+        chroot=in_empty_root,
+        uid=os.getuid(),
+        namespaces=namespaces,
+        files_closed=lockdown.files_are_closed(os.__file__),
+        identity_closed=lockdown.trainer_is_out_of_reach(trainer),
+        python=sys.version.split()[0],
+    )
+    child.look_usual()
+    return hello, confinement
+
+
+def forget_own_modules() -> None:
+    """Programs are to find a plain interpreter, not this package."""
+    for name in [name for name in sys.modules if name.startswith(PACKAGE.split(".")[0])]:
+        del sys.modules[name]
+
+
+def receive(control: socket.socket) -> child.Job | None:
+    """The next job, or None when the trainer has gone."""
+    trainer = os.getppid()
+    waiting = select.poll()
+    waiting.register(control, select.POLLIN)
+    while not waiting.poll(2000):
+        if os.getppid() != trainer:
+            return None
+    data, descriptors, _, _ = socket.recv_fds(control, Request.size, 4)
+    if len(data) != Request.size or len(descriptors) != 4:
+        return None
+    return child.Job(Request.unpacked(data), descriptors)
+
+
+def serve(control: socket.socket, confinement: child.Confinement) -> child.Job:
+    """Answer one job after the other, for ever; returns, with the job, only in a forked child."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    while True:
+        job = receive(control)
+        if job is None:
+            os._exit(0)
+        confinement.started[0] = 0
+        pid = os.fork()
+        if pid == 0:
+            return job
+        for descriptor in job.descriptors:
+            os.close(descriptor)
+        control.send(supervise(pid, job.request, control, confinement.started).packed())
+
+
+def supervise(pid: int, request: Request, control: socket.socket, started: mmap.mmap) -> Report:
+    """Wait for a child and stop it at its limits. Leaves with it when the trainer goes."""
+    begin = time.perf_counter()
+    deadline = begin + request.wall_seconds
+    gone = select.poll()
+    gone.register(control, select.POLLIN)
+    stopped = NOT_STOPPED
+    while True:
+        reaped, status, usage = os.wait4(pid, os.WNOHANG)
+        if reaped:
+            break
+        cpu_left = request.cpu_seconds - _cpu_seconds(pid)
+        wall_left = deadline - time.perf_counter()
+        if gone.poll(0):
+            _kill_and_leave(pid)
+        if cpu_left <= 0 or wall_left <= 0:
+            stopped = STOPPED_FOR_CPU if cpu_left <= 0 else STOPPED_FOR_WALL
+            os.kill(pid, signal.SIGKILL)
+            _, status, usage = os.wait4(pid, 0)
+            break
+        # Threads may burn CPU time on every core at once.
+        nap = min(cpu_left / (os.cpu_count() or 1), wall_left, LONGEST_NAP)
+        signal.sigtimedwait({signal.SIGCHLD}, max(nap, SHORTEST_NAP))
+    return Report(
+        exit_code=os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1,
+        signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
+        stopped=stopped,
+        started=started[0] == 1,
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
+        wall_seconds=time.perf_counter() - begin,
+        peak_rss_bytes=usage.ru_maxrss * 1024,
+    )
+
+
+def _cpu_seconds(pid: int) -> float:
+    """CPU time a process has used: its clock's number is made from its pid (see clock_getcpuclockid(3))."""
+    try:
+        return time.clock_gettime((~pid << 3) | 2)
+    except OSError:
+        return 0.0
+
+
+def _kill_and_leave(pid: int) -> NoReturn:
+    os.kill(pid, signal.SIGKILL)
+    os.wait4(pid, 0)
+    os._exit(0)
+
+
+def main() -> NoReturn:
+    """The zygote's life. Descriptor 0 is the socket; arguments: the trainer's pid, and the layers as JSON."""
+    control = socket.socket(fileno=os.dup(0))
+    hello, confinement = prepare(Layers(**json.loads(sys.argv[2])), int(sys.argv[1]))
+    forget_own_modules()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    control.send(hello.packed())
+    child.run(serve(control, confinement), confinement)
