@@ -117,7 +117,9 @@ def test_trivial_policies_stand_beside_the_model():
 
 
 def test_tokens_are_those_of_graded_tasks():
-    summary = summary_of({"affine:sat@small": [True, None]})
+    plays = episodes({"affine:sat@small": [True, None]})
+    plays[1].num_prompt_tokens, plays[1].num_completion_tokens = 0, 0
+    summary = summarise({"affine:sat": plays}, SAMPLING)
     assert summary["tokens_per_task"] == {"prompt": 30.0, "completion": 4.0}
     assert summary["per_environment"]["affine:sat"]["stop_reasons"] == {"terminated": 1, "error": 1}
 

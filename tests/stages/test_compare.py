@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import beta
 
 from affine_trainer.config import Config
 from affine_trainer.errors import DataError, StageError
@@ -69,6 +70,22 @@ def test_the_figures_of_an_environment_follow_from_its_episodes():
     assert entry["mcnemar_p_holm"] == entry["mcnemar_p"]
 
 
+def test_p_values_are_corrected_over_the_environments_of_one_comparison():
+    evaluated("rl", {SAT: [True] * 9 + [False], ABD: [True] * 6 + [False] * 4})
+    evaluated("base", {SAT: [False] * 10, ABD: [False] * 10})
+    entries = result()["baselines"]["base"]["per_environment"]
+    assert entries["affine:sat"]["mcnemar_p_holm"] == pytest.approx(2 * 2 / 2**9)
+    assert entries["affine:abd"]["mcnemar_p_holm"] == pytest.approx(2 / 2**6)
+
+
+def test_the_probability_of_being_better_is_the_beta_tail_of_the_discordant_tasks():
+    evaluated("rl", {SAT: [True] * 5 + [False] * 5})
+    evaluated("base", {SAT: [True] * 3 + [False] * 6 + [True]})
+    entry = result()["baselines"]["base"]["per_environment"]["affine:sat"]
+    assert entry["probability_better"] == pytest.approx(beta.sf(0.5, 2.5, 1.5), abs=0.02)
+    assert entry["probability_better"] + entry["probability_worse"] == pytest.approx(1.0)
+
+
 def test_a_worse_model_is_dominated():
     evaluated("rl", outcomes(0.2, SAT, ABD))
     evaluated("base", outcomes(0.5, SAT, ABD))
@@ -91,6 +108,7 @@ def test_a_slight_gain_on_few_tasks_is_undecided_and_says_how_many_more_it_needs
     evaluated("base", {SAT: [True] * 4 + [False] * 6})
     found = result()["baselines"]["base"]
     assert found["verdict"] == "undecided"
+    assert found["sentence"].startswith("rl is not clearly different from base: ")
     assert found["further_tasks_per_environment"] > 0
     assert "more tasks an environment)" in found["sentence"]
 
