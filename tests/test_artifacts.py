@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -260,31 +262,75 @@ def test_a_killed_worker_leaves_no_lock_and_its_work_resumes():
         assert list(read_jsonl(path / "rows.jsonl")) == [{"row": 1}]
 
 
-@pytest.mark.parametrize("function", ["set_aside", "write_json", "forget"])
-def test_a_kill_within_a_forced_start_or_finish_loses_neither_result(function):
-    path = collect()
-    killed = run_python(
-        "import os, signal; from pathlib import Path; from affine_trainer.config import Config\n"
-        "from affine_trainer.artifacts import folder as module, write_atomic\n"
-        "def kill(*args, **kwargs): os.kill(os.getpid(), signal.SIGKILL)\n"
-        "path = Path('data/default')\n"
-        f"if {function!r} != 'forget': module.{function} = kill\n"
-        "options = dict(reads=['seed', 'data'], inputs={}, force=True)\n"
-        "with module.stage_folder('collect', path, Config(seed=1), **options) as f:\n"
-        "    write_atomic(path / 'train.jsonl', 'new')\n"
-        "    module.forget = kill\n"
-        "    f.finish({})\n"
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    if function == "forget":
-        with stage_folder("collect", path, Config(seed=1), reads=["seed", "data"], inputs={}) as folder:
-            assert folder.complete
-        assert (path / "train.jsonl").read_text() == "new"
-    else:
-        with stage_folder("collect", path, Config(), reads=["seed", "data"], inputs={}) as folder:
-            assert folder.complete
-        assert (path / "train.jsonl").read_text() == "data"
-    assert sorted(entry.name for entry in path.parent.iterdir()) == [".default.lock", "default"]
+class Killed(BaseException):
+    """Stands for a kill: nothing of the program runs after it."""
+
+
+@contextmanager
+def killed_before_change(number: int):
+    """Die before the file system's change of this number; a deletion of a folder dies half-way."""
+    count = 0
+
+    def wrap(change):
+        def wrapped(*args, **kwargs):
+            nonlocal count
+            count += 1
+            if count < number:
+                return change(*args, **kwargs)
+            if count == number and change is shutil.rmtree:
+                next(entry for entry in sorted(Path(args[0]).rglob("*")) if entry.is_file()).unlink()
+            raise Killed
+
+        return wrapped
+
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name in [(Path, "rename"), (Path, "mkdir"), (shutil, "rmtree"), (os, "replace")]:
+            patch.setattr(owner, name, wrap(getattr(owner, name)))
+        yield
+
+
+def redo(seed: int, content: str, *, force: bool = False, finish: bool = True) -> tuple[str, str]:
+    """A stage that writes a checkpoint beside its folder, then its result; returns what is there then."""
+    path, checkpoint = model_dir(DEFAULT, "sft_final"), model_dir(DEFAULT, "sft_checkpoints") / "step-1"
+    with stage_folder(
+        "sft", path, Config(seed=seed), reads=["seed"], inputs={}, beside=[checkpoint.parent], force=force
+    ) as folder:
+        if not folder.complete:
+            write_atomic(checkpoint, content)
+            write_atomic(path / "weights", content)
+            if finish:
+                folder.finish({})
+    return checkpoint.read_text(), (path / "weights").read_text()
+
+
+@pytest.mark.parametrize("unfinished_attempt_before", [False, True])
+def test_a_kill_at_any_moment_of_a_forced_redo_leaves_the_old_or_the_new_result_whole(
+    unfinished_attempt_before,
+):
+    finished = False
+    for number in range(1, 60):
+        shutil.rmtree("models", ignore_errors=True)
+        redo(seed=0, content="old")
+        if unfinished_attempt_before:
+            redo(seed=2, content="half", force=True, finish=False)
+        try:
+            with killed_before_change(number):
+                redo(seed=1, content="new", force=True)
+            finished = True
+        except Killed:
+            pass
+        new_is_done = (model_dir(DEFAULT, "sft_final") / "manifest.json").exists() and (
+            read_manifest(model_dir(DEFAULT, "sft_final")).seed == 1
+        )
+        if new_is_done:
+            assert redo(seed=1, content="again") == ("new", "new")
+        else:
+            assert redo(seed=0, content="again") == ("old", "old"), f"killed before change {number}"
+        hidden = sorted(entry.name for entry in Path("models/default").glob(".*"))
+        assert hidden == [".sft_final.lock"], f"killed before change {number}"
+        if finished:
+            return
+    pytest.fail("the redo never came to its end")
 
 
 def test_the_processes_of_one_launch_share_a_folder_and_only_rank_0_writes():
