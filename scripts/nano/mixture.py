@@ -14,11 +14,11 @@ from scripts.nano.grammars import TRANSCRIPTS, Transcript
 
 # Shares of documents. Half is what the pipeline will teach in earnest, at its easiest setting.
 SHARES = {
-    "affine:sat": 0.22,
+    "affine:sat": 0.25,
     "affine:abd": 0.22,
-    "affine:ded": 0.18,
-    "program run": 0.13,
-    **{name: 0.05 for name in TRANSCRIPTS},
+    "affine:ded": 0.175,
+    "program run": 0.18,
+    **{name: 0.035 for name in TRANSCRIPTS},
 }
 
 

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -83,13 +84,17 @@ def batches(documents: list[Encoded], tokens_per_batch: int, rng: random.Random)
 def to_tensors(batch: list[Encoded], pad_id: int, device: str) -> tuple[torch.Tensor, torch.Tensor]:
     """(B, T) token ids and weights, padded on the right with weight 0."""
     length = max(len(document.ids) for document in batch)
-    length += -length % 32  # few distinct shapes, so that a compiled model is not compiled again and again
     ids = np.full((len(batch), length), pad_id, dtype=np.int64)
     weights = np.zeros((len(batch), length), dtype=np.float32)
     for row, document in enumerate(batch):
         ids[row, : len(document.ids)] = document.ids
         weights[row, : len(document.ids)] = document.weights
     return torch.from_numpy(ids).to(device), torch.from_numpy(weights).to(device)
+
+
+def fast_bf16(device: str) -> bool:
+    """Whether bfloat16 matrix products are quicker than float32 ones here: on any GPU, on few CPUs."""
+    return device == "cuda" or "avx512_bf16" in Path("/proc/cpuinfo").read_text()
 
 
 def weighted_loss(model: torch.nn.Module, ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -110,10 +115,11 @@ def train(
     seed: int,
     device: str,
 ) -> Iterator[tuple[int, float, float]]:
-    """Train in place; yields (step, loss, tokens per second) every 100 steps."""
+    """Train in place; yields (step, loss, tokens per second) every 50 steps."""
     rng = random.Random(seed)
     plan = [group for _ in range(epochs) for group in batches(documents, tokens_per_batch, rng)]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.05)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.05, fused=True)
     warmup = min(200, len(plan) // 10)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
@@ -123,7 +129,7 @@ def train(
     started, tokens, recent = time.perf_counter(), 0, 0.0
     for step, group in enumerate(plan, 1):
         ids, weights = to_tensors(group, int(model.config.pad_token_id or 0), device)
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=fast_bf16(device)):
             loss = weighted_loss(model, ids, weights)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -131,6 +137,6 @@ def train(
         optimizer.zero_grad(set_to_none=True)
         scheduler.step()
         tokens += ids.numel()
-        if step % 100 == 0 or step == len(plan):
+        if step % 50 == 0 or step == len(plan):
             recent = float(loss.detach())
             yield step, recent, tokens / (time.perf_counter() - started)
