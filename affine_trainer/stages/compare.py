@@ -12,6 +12,7 @@ from rich.console import Console
 from affine_trainer.artifacts import log_dir, read_manifest, require, stage_folder, write_atomic, write_json
 from affine_trainer.config import Config
 from affine_trainer.errors import StageError
+from affine_trainer.policies.model_names import model_label
 from affine_trainer.report.comparison import compare_evaluations
 from affine_trainer.report.pairing import Evaluation, read_evaluation
 from affine_trainer.report.tables import comparison_markdown, comparison_table
@@ -50,15 +51,18 @@ def compare(
 
 
 def evaluation_folder(config: Config, label: str) -> Path:
-    """The finished evaluation that `label` means: one of this run, else a folder of that name."""
-    path = log_dir(config, "eval", label)
-    is_name = Path(label).name == label
-    if not (is_name and path.is_dir()) and Path(label).is_dir():
-        path = Path(label)
-        if read_manifest(path) is None and (path / "evaluation.json").is_file():
-            return path  # brought along without its manifest: judged by its contents alone
-    require(path, "eval", f"affine eval --model {label}")
-    return path
+    """The finished evaluation that `label` means: a model evaluated in this run, else a folder brought along.
+
+    StageError with the command to run where there is neither.
+    """
+    own, brought = log_dir(config, "eval", model_label(label)), Path(label)
+    command = f"affine eval --model {label}"
+    if (brought / "evaluation.json").is_file() and ("/" in label or not own.is_dir()):
+        if read_manifest(brought) is not None:  # without one, it is judged by its contents alone
+            require(brought, "eval", command)
+        return brought
+    require(own, "eval", command)
+    return own
 
 
 def _check_distinct(candidate: str, baselines: Sequence[str]) -> None:

@@ -197,6 +197,20 @@ def test_folders_brought_from_elsewhere_are_compared_without_a_manifest(tmp_path
     assert found["baselines"][str(folder)]["verdict"] == "dominates"
 
 
+def test_a_model_is_found_by_the_name_it_was_evaluated_with():
+    evaluated("rl", outcomes(0.5, SAT))
+    evaluated("someone--champion", outcomes(0.2, SAT))
+    assert result(("someone/champion",))["baselines"]["someone/champion"]["verdict"] == "dominates"
+
+
+def test_a_path_means_that_folder_even_beside_an_evaluation_of_the_same_name():
+    evaluated("rl", outcomes(0.5, SAT))
+    evaluated("champion", outcomes(0.2, SAT))
+    write_evaluation(Path("champion"), episodes(outcomes(0.9, SAT)), CONFIG)
+    baselines = result(("champion", "./champion"))["baselines"]
+    assert [found["verdict"] for found in baselines.values()] == ["dominates", "dominated"]
+
+
 def test_a_model_that_was_not_evaluated_is_refused_with_the_command():
     evaluated("rl", {SAT: [True]})
     with pytest.raises(StageError, match="affine eval --model base"):
