@@ -148,7 +148,8 @@ class Conversation:
 class Policy(Protocol):
     """Whatever answers: a model, a server, or a script."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def reply(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[Completion]:
         """Answer every conversation's last message, in order, as one synchronous batch.

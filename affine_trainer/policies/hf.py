@@ -11,13 +11,12 @@ import torch
 from huggingface_hub.errors import HfHubHTTPError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-import affine_trainer
 from affine_trainer.config import Config
+from affine_trainer.device import training_device
 from affine_trainer.errors import AffineError
 from affine_trainer.policies.decoding import Decoded, decode
+from affine_trainer.policies.model_names import is_adapter, model_path
 from affine_trainer.records import Completion, Conversation, Message, Sampling
-
-NANO = Path(affine_trainer.__file__).parent / "nano"
 
 # The base error of the HTTP library beneath the hub's client, which differs between the client's versions.
 HTTP_ERROR: type[Exception] = next(c for c in HfHubHTTPError.__mro__ if c.__name__ == "HTTPError")
@@ -140,21 +139,6 @@ def pad_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
     return next((t for t in (tokenizer.pad_token_id, tokenizer.eos_token_id) if isinstance(t, int)), 0)
 
 
-def model_path(name: str) -> str:
-    """What transformers loads for a `model.name`: the embedded model, a local folder, or a hub id."""
-    if name == "nano":
-        return str(NANO)
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return str(path)
-    if path.exists():
-        raise AffineError(f"the model {name} is a file; name the folder that holds its weights")
-    inside_a_folder = path.parent != Path() and path.parent.is_dir()
-    if inside_a_folder or name.startswith(("/", ".", "~")) or name.count("/") > 1:
-        raise AffineError(f"the model folder {name} does not exist; check the path or name a hub id")
-    return name
-
-
 def load_tokenizer(name: str, config: Config) -> PreTrainedTokenizerBase:
     """The tokenizer of a `model.name` or of an adapter folder that carries one."""
     path = model_path(name)
@@ -199,21 +183,15 @@ def load_policy(name: str, config: Config, label: str) -> HFPolicy:
         load_tokenizer(name, config),
         name=label,
         max_prompt_tokens=config.model.max_prompt_tokens,
-        device="cuda" if torch.cuda.is_available() else "cpu",
+        device=training_device(),
     )
 
 
-def model_dtype(config: Config) -> torch.dtype:
-    """`model.dtype`; "auto" is float32 on a CPU and bfloat16 on a GPU."""
-    name = config.model.dtype
-    if name == "auto":
-        name = "bfloat16" if torch.cuda.is_available() else "float32"
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
-
-
-def is_adapter(path: str) -> bool:
-    """Whether a folder holds a PEFT adapter rather than a whole model."""
-    return (Path(path) / "adapter_config.json").is_file()
+def model_dtype(config: Config) -> str:
+    """`model.dtype`; "auto" is float32 on a CPU, and on a GPU what the weights are stored in."""
+    if config.model.dtype == "auto" and training_device() == "cpu":
+        return "float32"
+    return config.model.dtype
 
 
 def _from_pretrained(kind: Any, path: str, config: Config, **options: Any) -> Any:

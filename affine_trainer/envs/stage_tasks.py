@@ -1,0 +1,77 @@
+"""What the stages play in and on: a config's sandbox, and the fixed tasks of evaluation and validation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from affine_trainer.config import Config
+from affine_trainer.envs import task_set, task_sets
+from affine_trainer.envs.program_rows import GENERATED_FAMILIES
+from affine_trainer.records import Task, TaskSet
+from affine_trainer.sandbox import Limits, Sandbox
+
+PROGRAM_ENVIRONMENTS = ("affine:abd", "affine:ded")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskGroup:
+    """Tasks of one environment and family, which share chunks."""
+
+    task_set: TaskSet
+    tasks: list[Task]
+
+    @property
+    def name(self) -> str:
+        """`affine:abd@heldout-v1`"""
+        return f"{self.task_set.env}@{self.task_set.family}"
+
+
+def open_sandbox(config: Config) -> Sandbox:
+    """The sandbox with the config's workers and limits; nothing starts before the first run."""
+    limits = Limits(
+        cpu_seconds=config.sandbox.cpu_seconds,
+        wall_seconds=config.sandbox.wall_seconds,
+        memory_mib=config.sandbox.memory_mib,
+        output_bytes=config.sandbox.output_bytes,
+    )
+    return Sandbox(workers=config.sandbox.workers, limits=limits)
+
+
+def evaluation_tasks(config: Config, sandbox: Sandbox | None) -> list[TaskGroup]:
+    """The tasks that every model meets: `num_samples` an environment, then those of unseen program families.
+
+    A function of families and `evaluation.task_seed` alone. A group's tasks are sorted by prompt length, so
+    that the replies of a chunk cost about the same.
+    """
+    wanted = config.evaluation
+    groups = [_draw(group, wanted.num_samples, config) for group in task_sets(config, sandbox).values()]
+    if config.data.affine.programs == "generated" and wanted.unseen_family_samples:
+        configured = [group.task_set.env for group in groups]
+        unseen = [
+            task_set(env, GENERATED_FAMILIES[1], config=config, sandbox=sandbox)
+            for env in PROGRAM_ENVIRONMENTS
+            if env in configured
+        ]
+        groups += [_draw(tasks, wanted.unseen_family_samples, config) for tasks in unseen]
+    return groups
+
+
+def _draw(tasks: TaskSet, count: int, config: Config) -> TaskGroup:
+    drawn = tasks.tasks(tasks.indices("evaluation", count, config.evaluation.task_seed))
+    return TaskGroup(tasks, sorted(drawn, key=lambda task: (_prompt_length(task), task.index)))
+
+
+def validation_tasks(config: Config, sandbox: Sandbox | None) -> list[TaskGroup]:
+    """The fixed tasks on which RL picks its best model: `validation_samples` over all environments."""
+    sets = list(task_sets(config, sandbox).values())
+    total = config.rl_training.validation_samples
+    counts = [total // len(sets) + (place < total % len(sets)) for place in range(len(sets))]
+    return [
+        TaskGroup(tasks, tasks.tasks(tasks.indices("validation", count, config.seed)))
+        for tasks, count in zip(sets, counts, strict=True)
+        if count
+    ]
+
+
+def _prompt_length(task: Task) -> int:
+    return sum(len(message.content) for message in task.prompt)

@@ -1,0 +1,274 @@
+"""Step 4: play the fixed evaluation tasks with a model, keep every episode, and sum them up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich
+
+from affine_trainer import __version__
+from affine_trainer.artifacts import (
+    append_jsonl,
+    log_dir,
+    model_dir,
+    read_jsonl,
+    read_manifest,
+    repair_jsonl,
+    require,
+    stage_folder,
+    write_json,
+    write_jsonl,
+)
+from affine_trainer.config import Config
+from affine_trainer.device import describe_device
+from affine_trainer.errors import StageError
+from affine_trainer.policies.model_names import model_label, model_path
+from affine_trainer.records import Episode, Policy, Sampling, sha256_of
+from affine_trainer.tracking import progress
+
+if TYPE_CHECKING:
+    from affine_trainer.envs.stage_tasks import TaskGroup
+
+# What the episodes depend on besides the model's own folder.
+READS = (
+    "seed",
+    "model",
+    "data.prompts",
+    "data.affine.environments",
+    "data.affine.sat_family",
+    "data.affine.programs",
+    "data.affine.programs_split",
+    "evaluation",
+    "sampling",
+    "sandbox.cpu_seconds",
+    "sandbox.wall_seconds",
+    "sandbox.memory_mib",
+    "sandbox.output_bytes",
+)
+TRAINED = {"rl": ("rl_best", "affine rl"), "sft": ("sft_final", "affine sft")}
+RESERVED = ("base", "trivial", *TRAINED)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatedModel:
+    """Which model is evaluated: its label in logs/, what is loaded, and its folder where there is one."""
+
+    label: str
+    name: str
+    folder: Path | None
+
+
+def evaluate(config: Config, model: str | None = None, *, force: bool = False) -> Path:
+    """Evaluate base, sft, rl, a folder or a hub id; returns logs/{run}/eval/{label}.
+
+    Without `model`: RL's best, else SFT's, else the base. A killed evaluation goes on at the first chunk that
+    is not whole, and ends with the same episodes. Raises StageError or AffineError.
+    """
+    began = time.perf_counter()
+    chosen = choose_model(config, model)
+    path = log_dir(config, "eval", chosen.label)
+    with stage_folder(
+        "eval", path, config, reads=READS, inputs=_inputs(config, chosen), force=force
+    ) as folder:
+        if folder.complete:
+            say(f"eval: {path} is complete, nothing to do")
+            return path
+        summary, tokens = _evaluate(config, chosen, path)
+        seconds = time.perf_counter() - began
+        # Of this process alone: a resumed evaluation counts from where it went on.
+        speed = {"seconds": seconds, "tokens_per_second": tokens / seconds}
+        metrics = {**summary["success"], "prompts": summary["total_samples"], **speed}
+        folder.finish(metrics, device=describe_device())
+    _tell(summary, chosen, path, metrics)
+    return path
+
+
+def choose_model(config: Config, model: str | None) -> EvaluatedModel:
+    """What `model` means; None is the last stage that finished. StageError where a stage is missing."""
+    if model is None:
+        finished = [label for label, (leaf, _) in TRAINED.items() if read_manifest(model_dir(config, leaf))]
+        model = finished[0] if finished else "base"
+        say(f"eval: no --model given, taking {model}")
+    if model in TRAINED:
+        leaf, command = TRAINED[model]
+        folder = model_dir(config, leaf)
+        require(folder, model, command)
+        return EvaluatedModel(model, str(folder), folder)
+    if model == "base":
+        return EvaluatedModel("base", config.model.name, None)
+    path, label = model_path(model), model_label(model)
+    if label in RESERVED:
+        raise StageError(f"{model} would be evaluated as {label!r}, which is taken: name it by a longer path")
+    return EvaluatedModel(label, model, Path(path) if Path(path).is_dir() else None)
+
+
+def _inputs(config: Config, chosen: EvaluatedModel) -> dict[str, Path]:
+    inputs = {"model": chosen.folder} if chosen.folder else {}
+    for name in ("prompts", "affine.programs"):
+        source = config.data.prompts if name == "prompts" else config.data.affine.programs
+        if source and Path(source).expanduser().exists():
+            inputs[f"data.{name}"] = Path(source).expanduser()
+    return inputs
+
+
+def _evaluate(config: Config, chosen: EvaluatedModel, path: Path) -> tuple[dict[str, Any], int]:
+    """Play what is left to play; the summary as written, and the tokens sampled by this process."""
+    from affine_trainer.envs.stage_tasks import evaluation_tasks, open_sandbox
+    from affine_trainer.policies.hf import load_policy
+    from affine_trainer.report.episodes import group_by_environment, read_episodes
+    from affine_trainer.report.summary import summarise
+
+    with open_sandbox(config) as sandbox:
+        groups = evaluation_tasks(config, sandbox)
+        trivial = play_trivial(config, groups)
+        policy = load_policy(chosen.name, config, chosen.label)
+        tokens = play_groups(config, groups, policy, path / "episodes.jsonl")
+    episodes = read_episodes(path / "episodes.jsonl")
+    _check_graded(episodes, path)
+    summary = summarise(
+        group_by_environment(episodes),
+        config.sampling,
+        {name: group_by_environment(plays) for name, plays in trivial.items()},
+        seed=config.seed,
+        settings=settings_of(config),
+    )
+    summary = {"model": {"label": chosen.label, "name": chosen.name}, **summary}
+    write_json(path / "evaluation.json", summary)
+    return summary, tokens
+
+
+def settings_of(config: Config) -> dict[str, Any]:
+    """What a comparison must find equal, or at least name."""
+    wanted = config.evaluation
+    return {
+        "rules": wanted.rules,
+        "task_seed": wanted.task_seed,
+        "temperature": wanted.temperature,
+        "top_p": wanted.top_p,
+        "max_new_tokens": config.model.max_new_tokens,
+        "max_prompt_tokens": config.model.max_prompt_tokens,
+    }
+
+
+def play_groups(config: Config, groups: Sequence[TaskGroup], policy: Policy, path: Path) -> int:
+    """Append the episodes that `path` lacks, chunk by chunk; returns the tokens sampled meanwhile."""
+    from affine_trainer.report.episodes import episode_row
+    from affine_trainer.rollout import play
+
+    size = config.evaluation.batch_size
+    done = whole_chunks(path, groups, size)
+    tokens, began = 0, time.perf_counter()
+
+    with progress(
+        f"eval {policy.name}", sum(len(group.tasks) for group in groups), unit="tasks", completed=sum(done)
+    ) as bar:
+
+        def keep(chunk: list[Episode]) -> None:
+            nonlocal tokens
+            for episode in chunk:
+                append_jsonl(path, episode_row(episode))
+            tokens += sum(episode.num_completion_tokens for episode in chunk)
+            bar.advance(len(chunk))
+            bar.note(f"{tokens / (time.perf_counter() - began):,.0f} tokens/s")
+
+        for group, count in zip(groups, done, strict=True):
+            play(
+                group.task_set,
+                group.tasks,
+                policy,
+                sampling_of(config),
+                seed=config.seed,
+                chunk_size=size,
+                first_chunk=-(-count // size),
+                on_chunk=keep,
+            )
+    return tokens
+
+
+def sampling_of(config: Config) -> Sampling:
+    """How evaluation asks; the rollout seeds each chunk itself."""
+    wanted = config.evaluation
+    return Sampling(wanted.temperature, wanted.top_p, config.model.max_new_tokens, seed=0)
+
+
+def whole_chunks(path: Path, groups: Sequence[TaskGroup], chunk_size: int) -> list[int]:
+    """How many of each group's episodes an earlier process left in `path`, which is cut to whole chunks."""
+    dropped = repair_jsonl(path)
+    rows = list(read_jsonl(path)) if path.is_file() and path.stat().st_size else []
+    counts, left = [], len(rows)
+    for group in groups:
+        kept = len(group.tasks) if left >= len(group.tasks) else left // chunk_size * chunk_size
+        counts.append(kept)
+        left = left - kept if kept == len(group.tasks) else 0
+    expected = [task.key for group, n in zip(groups, counts, strict=True) for task in group.tasks[:n]]
+    if [row.get("task_key") for row in rows[: len(expected)]] != expected:
+        raise StageError(f"{path} holds episodes of other tasks: redo the evaluation with --force")
+    if dropped or len(rows) > len(expected):
+        write_jsonl(path, rows[: len(expected)])
+    return counts
+
+
+def play_trivial(config: Config, groups: Sequence[TaskGroup]) -> dict[str, list[Episode]]:
+    """The episodes of every trivial policy by its name, played once a run and kept beside the models'."""
+    from affine_trainer.policies.scripted import TRIVIAL_POLICIES
+    from affine_trainer.report.episodes import episode_row, read_episodes
+    from affine_trainer.rollout import play
+
+    found: dict[str, list[Episode]] = {}
+    jobs = [(group, policy) for group in groups for policy in TRIVIAL_POLICIES[group.task_set.env]]
+    with progress("eval trivial policies", len(jobs), unit="policies") as bar:
+        for group, policy in jobs:
+            path = log_dir(config, "eval", "trivial", f"{policy.name}-{trivial_key(config, group)}.jsonl")
+            if not path.is_file():
+                episodes = play(
+                    group.task_set,
+                    group.tasks,
+                    policy,
+                    sampling_of(config),
+                    seed=config.evaluation.task_seed,
+                    chunk_size=config.evaluation.batch_size,
+                )
+                write_jsonl(path, map(episode_row, episodes))
+            found.setdefault(policy.name, []).extend(read_episodes(path))
+            bar.advance()
+    return found
+
+
+def trivial_key(config: Config, group: TaskGroup) -> str:
+    """What a trivial policy's episodes depend on: the tasks, the rules, the sandbox's limits, the version."""
+    tasks = [(task.key, task.content_sha256, [m.content for m in task.prompt]) for task in group.tasks]
+    limits = config.sandbox.model_dump(exclude={"workers"})
+    evaluation = config.evaluation.model_dump(include={"rules", "task_seed", "batch_size"})
+    return sha256_of([__version__, tasks, limits, evaluation])[:12]
+
+
+def _check_graded(episodes: Sequence[Episode], path: Path) -> None:
+    """StageError where not one task of an environment could be graded: that is no result."""
+    from affine_trainer.report.episodes import group_by_environment
+
+    for environment, plays in group_by_environment(episodes).items():
+        if all(episode.grade is None for episode in plays):
+            raise StageError(
+                f"not one task of {environment} could be graded; the first says: {plays[0].error} "
+                f"(see {path / 'episodes.jsonl'}); repair that and run again with --force"
+            )
+
+
+def _tell(summary: dict[str, Any], chosen: EvaluatedModel, path: Path, metrics: dict[str, Any]) -> None:
+    from affine_trainer.report.tables import evaluation_table
+
+    rich.get_console().print(evaluation_table(summary, f"eval: {chosen.label} ({chosen.name})"))
+    say(f"eval: {metrics['seconds']:.0f} s, {metrics['tokens_per_second']:,.0f} tokens/s")
+    say(f"eval: wrote {path / 'evaluation.json'} and {path / 'episodes.jsonl'}; next: {_next(chosen.label)}")
+
+
+def _next(label: str) -> str:
+    return {"base": "affine eval --model sft", "sft": "affine eval --model rl"}.get(label, "affine compare")
+
+
+def say(text: str) -> None:
+    rich.get_console().print(text, soft_wrap=True, highlight=False, markup=False)
