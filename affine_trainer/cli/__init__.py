@@ -127,7 +127,7 @@ def compare(
 @app.command(rich_help_panel=MORE)
 def run(config: ConfigFile = None, overrides: Overrides = None, force: Force = False) -> None:
     """All five steps, skipping those already done."""
-    from affine_trainer.cli.run import run_all
+    from affine_trainer.cli.all_steps import run_all
 
     run_all(read_config(config, overrides), force=force)
 

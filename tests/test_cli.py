@@ -1,0 +1,238 @@
+"""The command line as a person meets it: help, errors as sentences, exit codes, what it leaves unimported."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from affine_trainer import __version__
+from affine_trainer.cli import app
+from affine_trainer.cli.group import AffineGroup, draw_panel, os_error_sentence
+from affine_trainer.errors import StageError
+
+ROOT = Path(__file__).parents[1]
+STEPS = ["collect", "sft", "rl", "eval", "compare"]
+MORE = ["run", "config", "doctor", "task", "grade"]
+
+
+@pytest.fixture
+def affine(tmp_path, monkeypatch):
+    """Calls `affine ARGUMENTS` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AFFINE_DEBUG", raising=False)
+
+    def call(*arguments: str, stdin: str | None = None):
+        return CliRunner().invoke(app, arguments, input=stdin)
+
+    return call
+
+
+def python(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_help_shows_the_five_steps_in_order_in_a_panel_of_their_own(affine):
+    lines = affine("--help").stdout.splitlines()
+    titles = [line.strip("╭─╮ ") for line in lines if line.startswith("╭")]
+    assert titles == ["The five steps", "All at once, and looking around", "Options"]
+    rows = [line.strip("│ ").split()[:2] for line in lines if line.startswith("│")]
+    assert [tuple(row) for row in rows[:5]] == [(name, f"({n})") for n, name in enumerate(STEPS, start=1)]
+    assert [row[0] for row in rows[5:10]] == MORE
+
+
+def test_help_fits_its_width(affine):
+    for width in (60, 80, 200):
+        shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": str(width)}).stdout
+        assert max(map(len, shown.splitlines())) == min(width, 100)
+
+
+@pytest.mark.parametrize("command", STEPS + MORE)
+def test_every_command_takes_a_config_and_overrides(affine, command):
+    result = affine(command, "--help")
+    assert result.exit_code == 0
+    assert "--config" in result.stdout and "--set" in result.stdout
+    assert ("--force" in result.stdout) == (command in [*STEPS, "run"])
+
+
+def test_help_and_completion_import_no_model_library_and_no_rich():
+    program = (
+        "import sys; from affine_trainer.cli import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit: print(sorted(m for m in sys.modules if '.' not in m))"
+    )
+    done = python("-c", program)
+    assert done.returncode == 0, done.stderr
+    loaded = set(eval(done.stdout.splitlines()[-1]))
+    assert "typer" in loaded
+    assert not loaded & {
+        "torch",
+        "transformers",
+        "trl",
+        "peft",
+        "datasets",
+        "pydantic",
+        "scipy",
+        "numpy",
+        "rich",
+    }
+
+
+def test_no_command_module_imports_torch_before_its_stage_runs():
+    program = (
+        "import sys\n"
+        "import affine_trainer.cli.all_steps\n"
+        "from affine_trainer.stages import doctor, grade\n"
+        "print('torch' in sys.modules, 'transformers' in sys.modules)"
+    )
+    done = python("-c", program)
+    assert done.stdout.strip() == "False False", done.stderr
+
+
+def test_the_version_is_printed(affine):
+    assert affine("--version").stdout.strip() == f"affine {__version__}"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shell_completion_can_be_shown_and_completes_commands(shell):
+    call = "from affine_trainer.cli import main; main()"
+    shown = python("-c", call, "--show-completion", shell, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    assert "_AFFINE_COMPLETE" in shown.stdout and "affine" in shown.stdout
+    completed = python("-c", call, _AFFINE_COMPLETE="complete_bash", COMP_WORDS="affine co", COMP_CWORD="1")
+    assert completed.stdout.split() == ["collect", "compare", "config"]
+
+
+def test_config_prints_the_resolved_file_and_says_where_it_came_from(affine):
+    result = affine("config", "--set", "training.num_epochs=7")
+    assert result.exit_code == 0
+    assert "num_epochs: 7" in result.stdout
+    assert "embedded default" in result.stderr
+    Path("config.yaml").write_text("run: mine\n")
+    result = affine("config")
+    assert "run: mine" in result.stdout and "embedded default" not in result.stderr
+
+
+def test_what_config_prints_is_a_config(affine):
+    Path("printed.yaml").write_text(affine("config", "-s", "seed=5").stdout)
+    assert affine("config", "-c", "printed.yaml").stdout == Path("printed.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("config", "--config", "nowhere.yaml"), "nowhere.yaml"),
+        (("config", "--set", "training.lerning_rate=1"), "learning_rate"),
+        (("sft", "--set", "training.num_epochs=0"), "training.num_epochs"),
+        (("sft",), "affine collect"),
+        (("rl",), "affine collect"),
+        (("task", "affine:sat"), "not a task key"),
+        (("task", "affine:chess/1"), "affine:sat"),
+        (("eval", "--model", "./nowhere"), "nowhere"),
+        (("compare",), "affine eval"),
+    ],
+)
+def test_what_a_person_can_get_wrong_ends_in_a_sentence_and_code_2(affine, arguments, words):
+    result = affine(*arguments)
+    assert result.exit_code == 2
+    sentence = result.stderr.splitlines()
+    assert any(line.startswith("affine: ") for line in sentence)
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+
+
+def test_debugging_shows_the_traceback(affine, monkeypatch):
+    monkeypatch.setenv("AFFINE_DEBUG", "1")
+    assert isinstance(affine("sft").exception, StageError)
+
+
+def failing_app(error: BaseException) -> typer.Typer:
+    app = typer.Typer(cls=AffineGroup, pretty_exceptions_enable=False)
+
+    @app.command()
+    def fails() -> None:
+        raise error
+
+    @app.command()
+    def other() -> None: ...
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (KeyboardInterrupt(), 130, "stopped; run the same command to go on"),
+        (OSError(errno.ENOSPC, "No space left on device", "models/x"), 1, "the disk is full (models/x)"),
+        (PermissionError(errno.EACCES, "Permission denied", "data"), 1, "Permission denied (data)"),
+    ],
+)
+def test_interruptions_and_a_full_disk_are_sentences_too(error, code, words):
+    result = CliRunner().invoke(failing_app(error), ["fails"])
+    assert (result.exit_code, words in result.stderr) == (code, True)
+    assert "Traceback" not in result.stderr
+
+
+def test_a_mistake_of_ours_is_not_hidden():
+    assert isinstance(
+        CliRunner().invoke(failing_app(ZeroDivisionError()), ["fails"]).exception, ZeroDivisionError
+    )
+
+
+def test_an_error_without_a_number_is_told_in_its_first_line():
+    assert os_error_sentence(OSError("first line\nsecond line")).startswith("first line;")
+
+
+def test_a_panel_wraps_long_texts_under_their_own_column():
+    lines = draw_panel("T", [("name", "word " * 20)], 40)
+    assert {len(line) for line in lines} == {40}
+    assert lines[2].startswith("│       word")
+
+
+def test_a_task_is_printed_and_its_reply_graded(affine):
+    prompt = affine("task", "affine:sat@validator/17", "--rules", "affine-2025-11").stdout
+    assert "x15" in prompt and "∧" in prompt
+    result = affine("grade", "affine:sat@validator/17", "--rules", "affine-2025-11", stdin="UNSAT\n")
+    graded = json.loads(result.stdout)
+    assert graded["task"] == "affine:sat@validator/17"
+    assert graded["rules"] == "affine-2025-11"
+    assert (graded["reward"], graded["success"]) == (0.0, False)
+    assert graded["why"]
+
+
+def test_a_program_that_prints_the_answer_is_graded_in_the_sandbox(affine):
+    reply = "```python\nprint('certainly not this')\n```"
+    graded = json.loads(affine("grade", "affine:ded@generated-v1/3", stdin=reply).stdout)
+    assert graded["success"] is False and "case" in graded["why"]
+
+
+def test_a_reply_that_is_not_text_is_graded_all_the_same():
+    call = "from affine_trainer.cli import main; main(['grade', 'affine:sat@small/3'])"
+    done = subprocess.run(
+        [sys.executable, "-c", call],
+        input=b"\xff\xfe x1=True",
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["success"] is False
+
+
+@pytest.mark.parametrize(
+    ("script", "command"),
+    zip(["1_collect_data", "2_train_sft", "3_train_rl", "4_evaluate", "5_compare"], STEPS, strict=True),
+)
+def test_each_numbered_script_is_its_command(script, command):
+    done = python(str(ROOT / "scripts" / f"{script}.py"), "--help", COLUMNS="100")
+    assert f"Usage: affine {command}" in done.stdout, done.stderr
