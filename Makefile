@@ -1,0 +1,33 @@
+# `make` runs what CI runs. `make setup` installs into .venv; without .venv the python on the path is used.
+PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
+SOURCES := affine_trainer scripts tests $(wildcard benchmarks)
+
+# Other jobs on a shared machine slow down two OpenMP threads up to eightfold; one is not hurt.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: check setup lint types contracts test e2e format
+
+check: lint types contracts test e2e
+
+setup:
+	./scripts/setup.sh dev
+
+lint:
+	$(PYTHON) -m ruff check $(SOURCES)
+	$(PYTHON) -m ruff format --check $(SOURCES)
+
+types:
+	$(PYTHON) -m pyright --pythonpath $(shell command -v $(PYTHON))
+
+contracts:
+	$(PYTHON) -c "from importlinter.cli import lint_imports_command; lint_imports_command()" --no-logo
+
+test:
+	$(PYTHON) -m pytest
+
+e2e:
+	PYTHON="$(PYTHON)" ./tests/e2e.sh
+
+format:
+	$(PYTHON) -m ruff check --fix $(SOURCES)
+	$(PYTHON) -m ruff format $(SOURCES)
