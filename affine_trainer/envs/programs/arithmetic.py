@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from affine_trainer.envs.programs.family import Family
-from affine_trainer.envs.programs.inputs import integer, integers
+from affine_trainer.envs.programs.inputs import integer, integer_near, integers
 from affine_trainer.envs.programs.vocabulary import EXTREMES, OPERATORS, PLUS_MINUS
 
 family = partial(Family, topic="arithmetic")
@@ -143,7 +143,7 @@ ARITHMETIC = (
             "if n > $t take away $p, else add $q; then print n",
         ),
         parameters={"t": range(20, 61, 5), "p": range(2, 12), "q": range(2, 12)},
-        inputs=(integer(0, 99),),
+        inputs=(integer_near("t", 0, 99),),
         edges=("$t", "0", "99"),
         difficulty=0.25,
     ),

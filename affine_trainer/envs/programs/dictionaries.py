@@ -43,20 +43,20 @@ DICTIONARIES = (
         difficulty=0.25,
     ),
     family(
-        name="translate_letters",
+        name="swap_letters",
         reads="a word s",
         program="""
             s = input()
-            d = {"$a": "$b", "$b": "$m"}
-            print("".join(d.get(c, c) for c in s))
+            d = {"$a": "$b", "$b": "$a"}
+            print("$m".join(d.get(c, c) for c in s))
         """,
         descriptions=(
-            "print s with $b for every old $a and $m for every old $b",
-            "translate $a to $b and $b to $m in s, keep the other letters, and print it",
-            "change each letter of s once, $a to $b and $b to $m, and print the result",
+            "swap $a and $b in s and print the letters with $m between them",
+            "replace $a by $b and $b by $a in s, join the letters by $m, and print that",
+            "write $b for each $a of s and $a for each $b, put $m between the letters and print the result",
         ),
         parameters={"a": quoted("aeioulnrst"), "b": quoted("aeioulnrst"), "m": MARKS},
-        where=lambda chosen: chosen["a"] != chosen["b"],
+        where=lambda chosen: chosen["a"] < chosen["b"],
         inputs=(word("a", "b"),),
         edges=("$a$b", "$b", "sky"),
         difficulty=0.3,
@@ -102,7 +102,7 @@ DICTIONARIES = (
             "m": MARKS,
         },
         inputs=(letters(5, 9, "abcde"),),
-        edges=("a", "aabbb", "abcabca"),
+        edges=("a", "aabbccdddeee", "abcabca"),
         difficulty=0.55,
     ),
     family(
@@ -132,18 +132,19 @@ DICTIONARIES = (
         program="""
             d = {}
             for x in input().split():
-                r = (int(x) + $p) % $k
+                r = (int(x) * $p + $q) % $k
                 d[r] = d.get(r, 0) + 1
             print(*[d.get(r, 0) for r in range($k)])
         """,
         descriptions=(
-            "add $p to each number and print how many results have remainder 0, 1, ... by $k",
-            "count the remainders of x + $p by $k over all numbers x and print the counts from 0 on",
-            "print for each remainder from 0 below $k how many of the numbers plus $p have it",
+            "count the remainders by $k of $p x + $q over all numbers x and print the counts from 0 on",
+            "change each x to $p x + $q and print how many of these have remainder 0, 1 and so on by $k",
+            "print for each r from 0 below $k the number of x with ($p x + $q) % $k equal to r",
         ),
-        parameters={"p": range(1, 31), "k": range(2, 7)},
+        parameters={"p": range(2, 8), "q": range(1, 8), "k": range(4, 9)},
+        where=lambda chosen: chosen["p"] < chosen["k"] and chosen["q"] < chosen["k"],
         inputs=(integers(3, 7, 0, 40),),
-        edges=("0", "1 1", "$k $p"),
+        edges=("0", "1 1", "0 1 2 3"),
         difficulty=0.5,
     ),
     family(

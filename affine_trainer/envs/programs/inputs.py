@@ -47,13 +47,16 @@ class Draw:
         return [self.integer(low, high) for _ in range(self.count(least, most))]
 
     def word(self, using: str = "") -> str:
-        """A short word; with `using`, about a third of its letters become one of those."""
+        """A short word; with `using`, one letter or more of it become one of those."""
         word = self.rng.choice(WORDS)
         while self.small and len(word) > 5:
             word = self.rng.choice(WORDS)
         if not using:
             return word
-        return "".join(self.rng.choice(using) if self.rng.randrange(3) == 0 else letter for letter in word)
+        letters = list(word)
+        for _ in range(self.rng.randint(1, 2)):
+            letters[self.rng.randrange(len(letters))] = self.rng.choice(using)
+        return "".join(letters)
 
     def letters(self, least: int, most: int, alphabet: str) -> str:
         return "".join(self.rng.choice(alphabet) for _ in range(self.count(least, most)))
@@ -67,13 +70,25 @@ def integer(low: int, high: int) -> Line:
     return lambda draw: str(draw.integer(low, high))
 
 
+def integer_near(name: str, low: int, high: int) -> Line:
+    """One integer from low to high; every second one lies within 6 of the parameter `name`."""
+
+    def line(draw: Draw) -> str:
+        number = draw.integer(low, high)
+        if draw.rng.randrange(2) == 0:
+            number = draw.value(name) + draw.rng.randint(-6, 6)
+        return str(max(low, min(high, number)))
+
+    return line
+
+
 def integers(least: int = 3, most: int = 6, low: int = 0, high: int = 60) -> Line:
     """Between `least` and `most` integers, separated by spaces."""
     return lambda draw: " ".join(map(str, draw.integers(least, most, low, high)))
 
 
 def word(*using: str) -> Line:
-    """One lower-case word that likely holds the letters of the parameters named in `using`."""
+    """One lower-case word that holds letters of the parameters named in `using`."""
     return lambda draw: draw.word("".join(draw.parameters[name] for name in using))
 
 

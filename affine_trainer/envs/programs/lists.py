@@ -227,7 +227,7 @@ LISTS = (
         name="best_window",
         program="""
             a = list(map(int, input().split()))
-            b = [sum(a[i:i + $k]) for i in range(len(a) - $j)]
+            b = [sum(a[i:i + $k]) for i in range(len(a) + 1 - $k)]
             print($pick(b) $op $p)
         """,
         descriptions=(
@@ -235,8 +235,7 @@ LISTS = (
             "look at all runs of $k numbers in a row and print the $pick of their sums $op $p",
             "find the $pick total that $k consecutive numbers have and print it $op $p",
         ),
-        parameters={"k": (2, 3, 4), "j": (1, 2, 3), "pick": EXTREMES, "op": PLUS_MINUS, "p": range(1, 16)},
-        where=lambda chosen: int(chosen["k"]) == int(chosen["j"]) + 1,
+        parameters={"k": (2, 3, 4), "pick": EXTREMES, "op": PLUS_MINUS, "p": range(1, 16)},
         inputs=(integers(4, 6, 0, 20),),
         edges=("1 2 3 4", "0 0 0 0 9"),
         difficulty=0.6,
@@ -286,6 +285,7 @@ LISTS = (
             "after $p times n came in at index $i, take out the $j number and print the others",
         ),
         parameters={"i": range(3), "p": range(2, 12), "j": {"0": "first", "-1": "last", "1": "second"}},
+        where=lambda chosen: (chosen["i"], chosen["j"]) not in (("0", "0"), ("1", "1")),
         inputs=(integers(3, 5, 0, 20), integer(0, 9)),
         edges=("1 2\n3", "0 0 0\n1"),
         difficulty=0.5,

@@ -146,27 +146,28 @@ NUMBER_THEORY = (
         ),
         parameters={"op": OPERATORS, "p": range(2, 12), "k": range(5, 13)},
         inputs=(integer(6, 60),),
-        edges=("12", "13", "35"),
+        edges=("$k", "12", "35"),
         difficulty=0.4,
     ),
     family(
         name="sum_of_multiples",
         program="""
             n = int(input())
-            print(sum(i for i in range($s, n) if i % $p == 0 $op i % $q == 0))
+            print(sum(i for i in range(n) if i % $p == 0 $op i % $q == 0) $then $s)
         """,
         descriptions=(
-            "add up the numbers from $s to below n that can be divided by $p $op $q and print the sum",
-            "print the sum of all i with $s <= i < n that are divisible by $p $op $q",
-            "sum the numbers from $s up to n - 1 that are divisible by $p $op $q and print the total",
+            "add up the numbers below n that can be divided by $p $op $q and print the sum $then $s",
+            "print the sum of all i with 0 <= i < n that are divisible by $p $op $q, $then $s",
+            "sum the numbers up to n - 1 that are divisible by $p $op $q and print the total $then $s",
         ),
         parameters={
-            "s": range(1, 7),
             "p": range(2, 6),
             "op": {"or": "or by", "and not": "but not by"},
             "q": range(3, 8),
+            "then": PLUS_MINUS,
+            "s": range(1, 7),
         },
-        where=lambda chosen: chosen["p"] < chosen["q"],
+        where=lambda chosen: chosen["p"] < chosen["q"] and int(chosen["q"]) % int(chosen["p"]) > 0,
         inputs=(integer(8, 40),),
         edges=("8", "13", "40"),
         difficulty=0.5,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from affine_trainer.envs.programs.family import Family
-from affine_trainer.envs.programs.inputs import integer, integers, letters, word
+from affine_trainer.envs.programs.inputs import integer, integer_near, integers, letters, word
 from affine_trainer.envs.programs.vocabulary import EXTREMES, MARKS, OPERATORS, PLUS_MINUS, WORD_FORMS
 
 family = partial(Family, topic="recursion", reads="an integer n")
@@ -188,7 +188,7 @@ RECURSION = (
             "let f first call f(x // $p $op $q) if its x is above $k, and then print x; call f(n)",
         ),
         parameters={"k": range(6, 16), "p": range(2, 5), "op": PLUS_MINUS, "q": range(1, 4)},
-        inputs=(integer(10, 99),),
+        inputs=(integer_near("k", 10, 99),),
         edges=("$k", "16", "99"),
         difficulty=0.5,
     ),

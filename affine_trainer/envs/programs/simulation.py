@@ -210,7 +210,7 @@ SIMULATION = (
             "let n be $k; subtract every number and, if n is then below $p, add $q; print n",
             "from $k take each number away, adding $q after a result below $p, and print the last one",
         ),
-        parameters={"k": range(30, 61, 5), "p": range(5, 21, 3), "q": range(20, 51, 6)},
+        parameters={"k": range(30, 61, 5), "p": range(5, 26, 5), "q": range(20, 51, 6)},
         inputs=(integers(2, 5, 0, 25),),
         edges=("0", "25 25 25", "60"),
         difficulty=0.4,

@@ -171,7 +171,7 @@ STRINGS = (
             "repeat each $c in s $k times, keep the other letters, and print the word$post",
             "write $k letters $c for each $c of s and print the result$post",
         ),
-        parameters={"c": LETTERS, "k": range(2, 5), "post": WORD_FORMS},
+        parameters={"c": LETTERS, "k": range(2, 5), "post": TWISTS},
         inputs=(word("c"),),
         edges=("$c", "zoo", "a${c}b"),
         difficulty=0.35,
@@ -247,7 +247,7 @@ STRINGS = (
             "post": TWISTS,
         },
         inputs=(word("c"),),
-        edges=("$c", "az"),
+        edges=(ALPHABET, "$c", "az"),
         difficulty=0.4,
     ),
     family(
