@@ -277,8 +277,10 @@ def killed_before_change(number: int):
             count += 1
             if count < number:
                 return change(*args, **kwargs)
-            if count == number and change is shutil.rmtree:
-                next(entry for entry in sorted(Path(args[0]).rglob("*")) if entry.is_file()).unlink()
+            if count == number and change.__name__ == "rmtree":
+                files = [entry for entry in Path(args[0]).rglob("*") if entry.is_file()]
+                for entry in sorted(files)[-1:]:
+                    os.unlink(entry)
             raise Killed
 
         return wrapped
@@ -303,33 +305,55 @@ def redo(seed: int, content: str, *, force: bool = False, finish: bool = True) -
     return checkpoint.read_text(), (path / "weights").read_text()
 
 
-@pytest.mark.parametrize("unfinished_attempt_before", [False, True])
-def test_a_kill_at_any_moment_of_a_forced_redo_leaves_the_old_or_the_new_result_whole(
-    unfinished_attempt_before,
-):
-    finished = False
+def kill_redo(number: int, **options) -> bool:
+    """Whether the redo was killed; it is not when it makes fewer changes."""
+    try:
+        with killed_before_change(number):
+            redo(**options)
+    except Killed:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("second_kill", [None, 1, 2, 3, 4, 5])
+def test_a_kill_at_any_moment_of_a_forced_redo_leaves_the_old_or_the_new_result_whole(second_kill):
+    path = model_dir(DEFAULT, "sft_final")
     for number in range(1, 60):
         shutil.rmtree("models", ignore_errors=True)
         redo(seed=0, content="old")
-        if unfinished_attempt_before:
-            redo(seed=2, content="half", force=True, finish=False)
-        try:
-            with killed_before_change(number):
-                redo(seed=1, content="new", force=True)
-            finished = True
-        except Killed:
-            pass
-        new_is_done = (model_dir(DEFAULT, "sft_final") / "manifest.json").exists() and (
-            read_manifest(model_dir(DEFAULT, "sft_final")).seed == 1
-        )
-        if new_is_done:
-            assert redo(seed=1, content="again") == ("new", "new")
-        else:
-            assert redo(seed=0, content="again") == ("old", "old"), f"killed before change {number}"
-        hidden = sorted(entry.name for entry in Path("models/default").glob(".*"))
+        killed = kill_redo(number, seed=1, content="new", force=True)
+        manifest = read_manifest(path)
+        seed, expected = (1, "new") if manifest is not None and manifest.seed == 1 else (0, "old")
+        if second_kill is not None:
+            kill_redo(second_kill, seed=seed, content="again")
+        assert redo(seed=seed, content="again") == (expected, expected), f"killed before change {number}"
+        hidden = sorted(entry.name for entry in path.parent.glob(".*"))
         assert hidden == [".sft_final.lock"], f"killed before change {number}"
-        if finished:
+        if not killed:
             return
+    pytest.fail("the redo never came to its end")
+
+
+def test_a_kill_while_a_forced_redo_clears_an_unfinished_one_leaves_nothing_half_deleted_to_resume():
+    path, checkpoints = model_dir(DEFAULT, "sft_final"), model_dir(DEFAULT, "sft_checkpoints")
+    resumed = 0
+    for number in range(1, 60):
+        shutil.rmtree("models", ignore_errors=True)
+        redo(seed=0, content="old")
+        redo(seed=2, content="half", force=True, finish=False)
+        if not kill_redo(number, seed=1, content="new", force=True):
+            assert resumed, "no kill came before the clearing"
+            return
+        if not (path / ".started.json").exists() or json.loads((path / ".started.json").read_text())[
+            "depends_on"
+        ]["config"] != {"seed": 2}:
+            continue
+        with stage_folder(
+            "sft", path, Config(seed=2), reads=["seed"], inputs={}, beside=[checkpoints]
+        ) as folder:
+            assert folder.resuming
+            assert (path / "weights").read_text() == (checkpoints / "step-1").read_text() == "half"
+            resumed += 1
     pytest.fail("the redo never came to its end")
 
 
@@ -344,7 +368,7 @@ def test_the_processes_of_one_launch_share_a_folder_and_only_rank_0_writes():
         "    folder.finish({})\n"
     )
     Path("program.py").write_text(program)
-    launch = f"RANK=1 {sys.executable} program.py & RANK=0 {sys.executable} program.py; wait"
+    launch = f"RANK=1 {sys.executable} program.py & sleep 1; RANK=0 {sys.executable} program.py; wait"
     done = subprocess.run(
         ["bash", "-c", launch], capture_output=True, text=True, env=environment(), timeout=60
     )
@@ -453,6 +477,16 @@ def test_metrics_without_a_number_become_null_in_the_manifest():
 def test_a_full_disk_is_a_sentence_that_names_the_file():
     with pytest.raises(StageError, match="The disk is full: could not write /dev/full"):
         append_jsonl(Path("/dev/full"), {"row": 1})
+
+
+def test_a_line_that_fits_only_in_part_is_taken_back():
+    done = run_python(
+        "import resource; from pathlib import Path; from affine_trainer.artifacts import append_jsonl\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "for row in range(9): append_jsonl(Path('rows.jsonl'), {'row': row, 'text': 'x' * 20})"
+    )
+    assert "The disk is full: could not write rows.jsonl" in done.stderr
+    assert [row["row"] for row in read_jsonl(Path("rows.jsonl"))] == [0, 1]
 
 
 def test_a_full_disk_inside_a_stage_is_a_sentence_and_the_work_resumes():

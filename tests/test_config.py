@@ -171,6 +171,7 @@ hardware: {device: cuda}
         ("a: !!python/object:os.system x", "line 1: could not determine a constructor"),
         ("a: 1\n---\nb: 2", "line 2: "),
         ("run: &x [*x]", "holds something that is no plain value"),
+        ("run: &x {a: {b: *x}}", "holds something that is no plain value"),
         ("", "is empty: write at least one key"),
         ("# only a comment", "is empty: write at least one key"),
         ("- run", "should hold sections of keys and values, but holds a list"),

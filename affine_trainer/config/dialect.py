@@ -52,15 +52,15 @@ def parse_yaml(text: str) -> tuple[Any, list[tuple[Keys, str]]]:
         loader.dispose()
 
 
-def _repeated(node: yaml.Node, keys: Keys) -> Iterator[tuple[Keys, str]]:
-    if not isinstance(node, yaml.MappingNode):
+def _repeated(node: yaml.Node, keys: Keys, above: tuple[yaml.Node, ...] = ()) -> Iterator[tuple[Keys, str]]:
+    if not isinstance(node, yaml.MappingNode) or node in above:  # an alias may lead back to where it is
         return
     lines: dict[str, list[int]] = {}
     for key, value in node.value:
         name = str(key.value)
         lines.setdefault(name, []).append(key.start_mark.line + 1)
-        if len(lines[name]) == 1 and value is not node:
-            yield from _repeated(value, (*keys, name))
+        if len(lines[name]) == 1:
+            yield from _repeated(value, (*keys, name), (*above, node))
     for name, found in lines.items():
         if len(found) > 1:
             yield (*keys, name), f"lines {', '.join(map(str, found[:-1]))} and {found[-1]}"
