@@ -51,8 +51,8 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("affine_trainer/nano"))
-    parser.add_argument("--documents", type=int, default=60_000)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--documents", type=int, default=50_000)
+    parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--tokens-per-batch", type=int, default=4096)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--vocab-size", type=int, default=2048)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 
 from affine_trainer.errors import AffineError
 from affine_trainer.records import Split, seed_from
@@ -24,15 +23,8 @@ def split_of(index: int) -> Split:
     raise AffineError(f"task index {index} lies outside 0..1999999999; pick an index in that range")
 
 
-def draw_indices(
-    env: str,
-    family: str,
-    split: Split,
-    count: int,
-    seed: int,
-    keep: Callable[[int], bool] = lambda index: True,
-) -> list[int]:
-    """`count` distinct indices of a split, a pure function of the arguments; `keep` passes over the others.
+def draw_indices(env: str, family: str, split: Split, count: int, seed: int) -> list[int]:
+    """`count` distinct indices of a split, a pure function of the arguments.
 
     They are drawn one after another, so a smaller `count` gives a prefix of a larger one.
     AffineError when the split holds fewer than `count` indices.
@@ -43,16 +35,5 @@ def draw_indices(
     rng = random.Random(seed_from("indices", env, family, split, seed))
     drawn: dict[int, None] = {}  # a dict keeps the order of drawing
     while len(drawn) < count:
-        index = rng.randrange(indices.start, indices.stop)
-        if index not in drawn and keep(index):
-            drawn[index] = None
+        drawn[rng.randrange(indices.start, indices.stop)] = None
     return list(drawn)
-
-
-def owns_content(split: Split, content_sha256: str) -> bool:
-    """Whether a problem may be used in `split`: a quarter of all contents is kept for pretraining.
-
-    Problems of different indices can be equal in content. Splitting by content keeps what the embedded model
-    was pretrained on apart from all that it is trained and evaluated on, without a list of either.
-    """
-    return (int(content_sha256[:8], 16) % 4 == 0) == (split == "pretrain")

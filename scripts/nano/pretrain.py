@@ -119,7 +119,8 @@ def train(
     rng = random.Random(seed)
     plan = [group for _ in range(epochs) for group in batches(documents, tokens_per_batch, rng)]
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.05, fused=True)
+        model.parameters(), lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.05, fused=True
+    )
     warmup = min(200, len(plan) // 10)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
