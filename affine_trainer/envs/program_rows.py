@@ -13,7 +13,7 @@ from affine_trainer.config import AffineDataConfig
 from affine_trainer.envs.cases import TestCase, parse_cases
 from affine_trainer.envs.programs import generate
 from affine_trainer.envs.row_sources import RawRow, read_batches, short_name
-from affine_trainer.envs.splits import draw_indices, owns_content
+from affine_trainer.envs.splits import draw_indices
 from affine_trainer.errors import DataError
 from affine_trainer.records import Split, seed_from, sha256_of
 
@@ -56,11 +56,7 @@ class GeneratedRows:
         self._held_out = held_out
 
     def indices(self, env: str, split: Split, count: int, seed: int) -> list[int]:
-        def keep(index: int) -> bool:
-            row = self.row(index)
-            return owns_content(split, row.abd_sha256 if env == "affine:abd" else row.ded_sha256)
-
-        return draw_indices(env, self.family, split, count, seed, keep)
+        return draw_indices(env, self.family, split, count, seed)
 
     def row(self, index: int) -> Row:
         return _generated_row(index, self._held_out)
@@ -96,6 +92,7 @@ class DataSetRows:
         self._required = required
         self._batches: Iterator[list[RawRow]] = read_batches(settings)
         self._complete = False
+        self._failure: DataError | None = None
         self._rows: list[Row] = []
         self._lock = threading.Lock()
 
@@ -120,10 +117,17 @@ class DataSetRows:
     def _read_beyond(self, index: int | None) -> None:
         """Hold `index` and `buffer_size` rows after it, or with None every row."""
         with self._lock:
-            while not self._complete and (
-                index is None or len(self._rows) <= index + self._settings.buffer_size
-            ):
-                self._read_batch()
+            if self._failure:
+                raise self._failure  # asked again, a broken set must not pass for a shorter one
+            try:
+                while not self._complete and self._is_short_of(index):
+                    self._read_batch()
+            except DataError as error:
+                self._failure = error
+                raise
+
+    def _is_short_of(self, index: int | None) -> bool:
+        return index is None or len(self._rows) <= index + self._settings.buffer_size
 
     def _read_batch(self) -> None:
         source = self._settings.programs
