@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from affine_trainer.config import Config
 from affine_trainer.envs import sat
@@ -19,9 +18,7 @@ from affine_trainer.envs.single_turn import SingleTurn, Ungraded, grade_reply
 from affine_trainer.errors import AffineError
 from affine_trainer.records import Task, TaskSet
 from affine_trainer.rules import Rules, rules_named
-
-if TYPE_CHECKING:
-    from affine_trainer.sandbox import Sandbox
+from affine_trainer.sandbox import Sandbox
 
 __all__ = [
     "ENVIRONMENTS",

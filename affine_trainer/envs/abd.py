@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from affine_trainer.envs.comparison import same_output
 from affine_trainer.envs.parsing import extract_input, has_enough_lines
 from affine_trainer.envs.program_rows import Row
@@ -12,9 +10,7 @@ from affine_trainer.envs.prompts import Template
 from affine_trainer.envs.running import last_line, run_program
 from affine_trainer.records import Grade, Message
 from affine_trainer.rules import Rules
-
-if TYPE_CHECKING:
-    from affine_trainer.sandbox import Sandbox
+from affine_trainer.sandbox import Sandbox
 
 
 def grade_input(row: Row, reply: str, sandbox: Sandbox, rules: Rules) -> Grade:

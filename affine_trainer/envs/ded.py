@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from affine_trainer.envs.cases import KINDS, TestCase
 from affine_trainer.envs.comparison import same_answer
 from affine_trainer.envs.parsing import extract_program
@@ -14,9 +12,7 @@ from affine_trainer.envs.running import last_line, run_program
 from affine_trainer.envs.single_turn import Ungraded
 from affine_trainer.records import Grade, Message
 from affine_trainer.rules import Rules
-
-if TYPE_CHECKING:
-    from affine_trainer.sandbox import Sandbox
+from affine_trainer.sandbox import Sandbox
 
 
 def grade_program(row: Row, reply: str, sandbox: Sandbox, rules: Rules) -> Grade:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from affine_trainer.envs.program_rows import Row, Rows
 from affine_trainer.envs.prompts import Template
@@ -12,9 +11,7 @@ from affine_trainer.envs.single_turn import SingleTurn
 from affine_trainer.errors import AffineError
 from affine_trainer.records import Grade, Message, Split, Task
 from affine_trainer.rules import Rules
-
-if TYPE_CHECKING:
-    from affine_trainer.sandbox import Sandbox
+from affine_trainer.sandbox import Sandbox
 
 
 @dataclass(frozen=True)

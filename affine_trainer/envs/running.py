@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from affine_trainer.envs.single_turn import Ungraded
 from affine_trainer.rules import Rules
-
-if TYPE_CHECKING:
-    from affine_trainer.sandbox import ProgramRun, Sandbox
+from affine_trainer.sandbox import ProgramRun, Sandbox
 
 MAIN_GUARD = re.compile(r"""if\s+__name__\s*==\s*['"]__main__['"]""")
 SOLVE_CALL = """

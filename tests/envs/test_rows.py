@@ -125,6 +125,13 @@ def test_a_broken_line_is_named_by_its_number(tmp_path):
         program_tasks("affine:abd", path).tasks([0])
 
 
+def test_a_broken_set_stays_broken_when_it_is_asked_again(tmp_path):
+    tasks = program_tasks("affine:abd", write_rows(tmp_path / "r.jsonl", [raw_row(0), {}]))
+    for _ in range(2):
+        with pytest.raises(DataError, match="row 1 of"):
+            tasks.tasks([0])
+
+
 @pytest.mark.parametrize("name", ["r.jsonl", "r.parquet"])
 def test_an_empty_file_is_refused(tmp_path, name):
     path = tmp_path / name
