@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from affine_trainer import __version__
-from affine_trainer.cli.group import AffineGroup
+from affine_trainer.cli.group import AffineGroup, debugging
 
 if TYPE_CHECKING:
     from affine_trainer.config import Config
@@ -45,8 +46,18 @@ app = typer.Typer(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The `affine` command; `arguments` stand before those of the shell (scripts/ fix the step this way)."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    quieten_libraries()
     app(args=[*(arguments or ()), *sys.argv[1:]], prog_name="affine")
+
+
+def quieten_libraries() -> None:
+    """No telemetry, no talk between libraries; AFFINE_DEBUG=1 lets them warn."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    if not debugging():
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        warnings.filterwarnings("ignore", category=FutureWarning)
 
 
 def print_version(wanted: bool) -> None:

@@ -72,6 +72,7 @@ def _train_beside_rank_0(config: Config, force: bool) -> Path:
 
 def _train(config: Config, tracker: Tracker | None) -> dict[str, Any]:
     """Train, save the best checkpoint as the final model, and return the metrics of the manifest."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the libraries are imported
     from affine_trainer.learning.trl_sft import (
         build_trainer,
         last_complete_checkpoint,
