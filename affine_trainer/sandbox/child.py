@@ -58,7 +58,10 @@ class Job(NamedTuple):
 def standard_streams() -> tuple[TextIO, TextIO, TextIO]:
     """Text streams over descriptors 0, 1 and 2, made before these point at a run's data."""
     stdin = io.TextIOWrapper(
-        io.BufferedReader(io.FileIO(0, "r", closefd=False)), encoding="utf-8", errors="surrogateescape"
+        io.BufferedReader(io.FileIO(0, "r", closefd=False)),
+        encoding="utf-8",
+        errors="surrogateescape",
+        newline="\n",
     )
     stdout = io.TextIOWrapper(
         io.BufferedWriter(io.FileIO(1, "w", closefd=False)),
@@ -150,7 +153,7 @@ def run(job: Job, confinement: Confinement) -> NoReturn:
     """The whole life of a child."""
     try:
         text = confine(job, confinement)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
         os.write(2, f"the sandbox could not be set up: {error}".encode())
         os._exit(SETUP_FAILED)
     sys.stdin, sys.stdout, sys.stderr = confinement.streams

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from affine_trainer.errors import AffineError
-from affine_trainer.sandbox.protocol import STOPPED_FOR_CPU, STOPPED_FOR_WALL, Report
+from affine_trainer.sandbox.protocol import STOPPED_FOR_WALL, Report
 
 Verdict = Literal[
     "ok",
@@ -75,8 +75,7 @@ def judge(report: Report, limits: Limits, *, output_was_cut: bool, stderr: str) 
         return "violation"
     if output_was_cut or report.signal == signal.SIGXFSZ:
         return "output_limit"
-    # A program can ignore SIGXCPU; then the kernel, or the zygote, ends it with SIGKILL.
-    if report.stopped == STOPPED_FOR_CPU or (report.signal and report.cpu_seconds >= limits.cpu_seconds):
+    if report.cpu_seconds >= limits.cpu_seconds:  # by the clock alone, however it ended: load changes nothing
         return "cpu_timeout"
     if report.stopped == STOPPED_FOR_WALL:
         return "wall_timeout"

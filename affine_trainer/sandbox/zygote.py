@@ -166,7 +166,7 @@ def supervise(pid: int, request: Request, control: socket.socket, started: mmap.
     return Report(
         exit_code=os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1,
         signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
-        stopped=stopped,
+        stopped=stopped if status == signal.SIGKILL else NOT_STOPPED,  # it may have ended just before
         started=started[0] == 1,
         cpu_seconds=usage.ru_utime + usage.ru_stime,
         wall_seconds=time.perf_counter() - begin,
