@@ -159,7 +159,7 @@ class EvaluationConfig(Section):
     batch_size: int = Field(default=64, ge=1, le=65536)
     temperature: float = Field(default=0.0, ge=0.0, le=5.0)
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
-    rules: Literal["affine-2025-11"] = "affine-2025-11"
+    rules: Literal["affine-2025-09", "affine-2025-11", "affine-2025-11-exact"] = "affine-2025-11"
 
 
 class SamplingConfig(Section):

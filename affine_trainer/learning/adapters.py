@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from peft import LoraConfig, PeftModel, set_peft_model_state_dict
+from peft import LoraConfig, PeftModel
 from peft.tuners.lora import LoraLayer
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from affine_trainer.config import TrainingConfig
 
-ADAPTER_FILE = "adapter_model.safetensors"
+ADAPTER_FILE, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 TRAINED, SFT, JOINED = "default", "sft", "joined"
 
 
@@ -55,13 +54,8 @@ def merged_for_sampling(model: nn.Module) -> Iterator[None]:
             weight.data = original
 
 
-def load_adapter_weights(model: PeftModel, folder: Path) -> None:
-    """Overwrite the trained adapter's weights with those saved in `folder`."""
-    set_peft_model_state_dict(model, load_file(folder / ADAPTER_FILE), adapter_name=TRAINED)
-
-
-def save_joined_adapter(model: PeftModel, sft_adapter: Path, folder: Path) -> None:
-    """Save one adapter that does on the pristine base what SFT's and the trained one do in a row.
+def save_joined_adapter(model: PeftModel, sft_adapter: Path, folder: Path, base: str) -> None:
+    """Save one adapter that does on the pristine `base` what SFT's and the trained one do in a row.
 
     The trained adapter sits on a base that SFT's was merged into; on the pristine base it would be silently
     wrong. Concatenating the low-rank factors of both (PEFT's "cat") adds their updates exactly.
@@ -69,12 +63,17 @@ def save_joined_adapter(model: PeftModel, sft_adapter: Path, folder: Path) -> No
     model.load_adapter(str(sft_adapter), SFT)
     try:
         model.add_weighted_adapter([SFT, TRAINED], [1.0, 1.0], JOINED, combination_type="cat")
-        model.save_pretrained(str(folder), selected_adapters=[JOINED])
-        for file in (
-            folder / JOINED
-        ).iterdir():  # PEFT puts adapters of another name than "default" in a subfolder
-            file.replace(folder / file.name)
+        adapter = cast(LoraConfig, model.peft_config[JOINED])
+        adapter.base_model_name_or_path = base
+        adapter.target_modules = sorted(adapter.target_modules or ())  # a set's order differs by process
+        model.save_pretrained(str(folder), selected_adapters=[JOINED], save_embedding_layers=False)
+        for name in (
+            ADAPTER_FILE,
+            ADAPTER_CONFIG,
+        ):  # PEFT gives adapters of other names a folder of their own
+            (folder / JOINED / name).replace(folder / name)
         shutil.rmtree(folder / JOINED)
+        (folder / "README.md").unlink(missing_ok=True)  # PEFT's card, with nothing in it
     finally:
         model.set_adapter(TRAINED)
         for name in (SFT, JOINED):

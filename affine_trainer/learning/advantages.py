@@ -45,15 +45,15 @@ def generalized_advantages(
     return advantages, torch.where(actions, advantages + values, 0.0)
 
 
-def whiten(advantages: Tensor, action_mask: Tensor) -> Tensor:
+def whiten(advantages: Tensor, action_mask: Tensor, *, rescale: bool = True) -> Tensor:
     """Mean 0 and standard deviation 1 over the action tokens of the whole batch; zero elsewhere.
 
-    Advantages that are all alike are only centred: there is nothing to prefer.
+    With `rescale` off, and where the advantages are all alike, they are only centred.
     """
     actions = action_mask.bool()
     if not bool(actions.any()):
         return torch.zeros_like(advantages)
     chosen = advantages[actions]
     spread = chosen.std(correction=0)
-    scale = torch.where(spread < MIN_STD, 1.0, spread)
+    scale = torch.where(spread < MIN_STD, 1.0, spread) if rescale else 1.0
     return torch.where(actions, (advantages - chosen.mean()) / scale, 0.0)

@@ -39,13 +39,16 @@ class PhaseClock:
         self._since = time.perf_counter()
 
     @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
+    def phase(self, name: str, without: str | None = None) -> Iterator[None]:
+        """Time what happens inside as `name`, less what an inner phase `without` takes of it."""
         begun = time.perf_counter()
+        inner = self._seconds[without] if without else 0.0
         try:
             yield
         finally:
             self._wait()
-            self._seconds[name] += time.perf_counter() - begun
+            inside = self._seconds[without] - inner if without else 0.0
+            self._seconds[name] += time.perf_counter() - begun - inside
 
     def restart(self) -> None:
         self._seconds.clear()

@@ -28,6 +28,11 @@ class RunHooks:
     report: Callable[[int, dict[str, float]], None]
 
 
+def steps_per_iteration(rl: RLConfig) -> int:
+    """Optimiser steps an iteration."""
+    return rl.ppo_epochs * rl.rollout_batch_size // rl.mini_batch_size
+
+
 class IterationLoop(TrainerCallback):
     """Counts iterations; one is `ppo_epochs` passes over a batch of episodes, each of several steps."""
 
@@ -35,7 +40,7 @@ class IterationLoop(TrainerCallback):
         self.trainer = trainer
         self.rl = rl
         self.hooks = hooks
-        self.steps_per_iteration = rl.ppo_epochs * rl.rollout_batch_size // rl.mini_batch_size
+        self.steps_per_iteration = steps_per_iteration(rl)
         self.stopping = EarlyStopping(rl.patience, rl.min_improvement)
         self.stop_reason = "num_rollouts"
 

@@ -51,6 +51,8 @@ def training_batch(
         "advantages_std": float(advantages[actions].std(correction=0)),
         "explained_variance": explained_variance(values[actions], returns[actions]),
     }
+    if rl.normalize_advantages:
+        advantages = whiten(advantages, actions, rescale=_rewards_differ(experience))
     columns = torch.arange(1, experience.token_ids.shape[1])
     batch = {
         "prompt_ids": experience.token_ids[:, :1],
@@ -58,7 +60,7 @@ def training_batch(
         "completion_ids": experience.token_ids[:, 1:],
         "completion_mask": (columns < experience.lengths[:, None]).long(),
         "tool_mask": experience.action_mask,
-        "advantages": whiten(advantages, actions) if rl.normalize_advantages else advantages,
+        "advantages": advantages,
         "returns": returns,
         "old_values": values,
         "old_per_token_logps": scores.logprobs,
@@ -68,6 +70,12 @@ def training_batch(
         away = (scores.reference - scores.logprobs).clamp(*REFERENCE_LOG_RATIO)
         batch["ref_per_token_logps"] = scores.logprobs + away
     return batch, metrics
+
+
+def _rewards_differ(experience: Experience) -> bool:
+    """Whether any episode earned more than another; if not, advantages are the critic's noise alone."""
+    rewards = experience.rewards.sum(dim=1)[experience.action_mask.any(dim=1)]
+    return bool(rewards.max() - rewards.min() > 1e-9)
 
 
 def micro_batches(

@@ -36,7 +36,7 @@ from affine_trainer.learning.critic import BackboneHook, Critic, clipped_value_l
 from affine_trainer.learning.diagnostics import PhaseClock, RunningMeans, ppo_diagnostics
 from affine_trainer.learning.early_stopping import EarlyStopping
 from affine_trainer.learning.experience import Experience, by_length, pack_episodes
-from affine_trainer.learning.ppo_loop import IterationLoop, RunHooks
+from affine_trainer.learning.ppo_loop import IterationLoop, RunHooks, steps_per_iteration
 from affine_trainer.learning.schedules import LearningRateSchedule
 from affine_trainer.learning.training_batch import Scores, micro_batches, training_batch
 from affine_trainer.policies.hf import pad_token_id
@@ -304,11 +304,11 @@ class PPOTrainer(GRPOTrainer):
     def _best_folder(self, iteration: int) -> Path:
         return self.output_dir / f"best-{iteration}"
 
-    def export(self, folder: Path, sft_adapter: Path) -> None:
-        """The policy as others load it, an adapter on the pristine base or a whole model; critic beside it."""
+    def export(self, folder: Path, sft_adapter: Path, base: str) -> None:
+        """The policy as others load it: an adapter for the pristine `base` or a whole model; and the critic."""
         model = self.policy_model
         if isinstance(model, PeftModel):
-            save_joined_adapter(model, sft_adapter, folder)
+            save_joined_adapter(model, sft_adapter, folder, base)
         else:
             weights = {name: w for name, w in model.state_dict().items() if not name.startswith("critic.")}
             model.save_pretrained(folder, state_dict=weights)
@@ -354,10 +354,9 @@ def _rewards_come_with_the_episodes(**columns: Any) -> list[float | None]:
 
 def _arguments(config: Config, output_dir: Path) -> GRPOConfig:
     rl, training = config.rl_training, config.training
-    steps = rl.num_rollouts * rl.ppo_epochs * rl.rollout_batch_size // rl.mini_batch_size
     return GRPOConfig(
         output_dir=str(output_dir),
-        max_steps=steps,
+        max_steps=rl.num_rollouts * steps_per_iteration(rl),
         per_device_train_batch_size=rl.micro_batch_size,
         gradient_accumulation_steps=rl.mini_batch_size // rl.micro_batch_size,
         generation_batch_size=rl.rollout_batch_size,
@@ -369,6 +368,7 @@ def _arguments(config: Config, output_dir: Path) -> GRPOConfig:
         epsilon=rl.clip_range,
         entropy_coef=rl.entropy_coef,
         loss_type="bnpo",
+        use_bias_correction_kl=True,  # the gradient of the reverse KL, which k3 alone does not have
         scale_rewards="none",
         disable_dropout=True,
         router_aux_loss_coef=0.0,

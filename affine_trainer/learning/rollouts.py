@@ -1,0 +1,119 @@
+"""The episodes of PPO: on-policy rollouts and validations over a mix of environments, and what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean, pstdev
+
+from affine_trainer.config import Config
+from affine_trainer.learning.diagnostics import PhaseClock
+from affine_trainer.learning.task_mix import TaskMix
+from affine_trainer.records import (
+    Completion,
+    Conversation,
+    Episode,
+    Policy,
+    Sampling,
+    Task,
+    TaskSet,
+    seed_from,
+)
+from affine_trainer.rollout import play
+
+
+class TimedPolicy:
+    """A policy whose replies are timed as the phase "generate"."""
+
+    def __init__(self, policy: Policy, clock: PhaseClock) -> None:
+        self.name = policy.name
+        self._policy = policy
+        self._clock = clock
+
+    def reply(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[Completion]:
+        with self._clock.phase("generate"):
+            return self._policy.reply(conversations, sampling)
+
+
+class Rollouts:
+    """Plays with one policy: batches of the mix to learn from, and the fixed tasks of validations.
+
+    `task_sets` and `validation` have the same names as the mix. Batches are sampled as `rl_training` says and
+    seeded by the run's seed and the iteration; validations are greedy.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        task_sets: Mapping[str, TaskSet],
+        mix: TaskMix,
+        validation: Mapping[str, Sequence[int]],
+        config: Config,
+        clock: PhaseClock,
+        max_turns: int = 1,
+    ) -> None:
+        self._policy = TimedPolicy(policy, clock)
+        self._task_sets = task_sets
+        self._mix = mix
+        self._validation = {name: task_sets[name].tasks(indices) for name, indices in validation.items()}
+        self._config = config
+        self._clock = clock
+        self._max_turns = max_turns
+
+    def collect(self, iteration: int) -> dict[str, list[Episode]]:
+        """The episodes of one iteration by environment, with their token ids and log-probabilities."""
+        rl = self._config.rl_training
+        sampling = Sampling(rl.temperature, rl.top_p, self._config.model.max_new_tokens, seed=0)
+        drawn = self._mix.draw(iteration)
+        tasks = {name: self._task_sets[name].tasks(indices) for name, indices in drawn.items()}
+        return self._play(tasks, sampling, seed_from(self._config.seed, "rollouts", iteration))
+
+    def validate(self) -> dict[str, list[Episode]]:
+        """Greedy episodes of the fixed validation tasks by environment."""
+        sampling = Sampling(0.0, 1.0, self._config.model.max_new_tokens, seed=0)
+        return self._play(self._validation, sampling, seed=0)
+
+    def _play(
+        self, tasks: Mapping[str, Sequence[Task]], sampling: Sampling, seed: int
+    ) -> dict[str, list[Episode]]:
+        with self._clock.phase("grade", without="generate"):
+            return {
+                name: play(
+                    self._task_sets[name],
+                    chosen,
+                    self._policy,
+                    sampling,
+                    seed=seed,
+                    chunk_size=self._config.rl_training.rollout_batch_size,
+                    max_turns=self._max_turns,
+                    keep_conversation=True,
+                )
+                for name, chosen in tasks.items()
+            }
+
+
+def summarise(episodes: Mapping[str, Sequence[Episode]], prefix: str) -> dict[str, float]:
+    """Reward and success over all graded episodes and by environment, lengths, and what could not be graded.
+
+    `reward` and `success` are means over episodes, `macro_reward` and `macro_success` over environments.
+    """
+    graded = {name: [e for e in group if e.grade is not None] for name, group in episodes.items()}
+    rewards = {name: [e.grade.reward for e in group if e.grade] for name, group in graded.items() if group}
+    successes = {name: [e.grade.success for e in group if e.grade] for name, group in graded.items() if group}
+    everything = [episode for group in episodes.values() for episode in group]
+    if not rewards:
+        return {f"{prefix}/ungraded": float(len(everything))}
+    all_rewards = [reward for group in rewards.values() for reward in group]
+    metrics = {
+        "reward": fmean(all_rewards),
+        "success": fmean(hit for group in successes.values() for hit in group),
+        "macro_reward": fmean(map(fmean, rewards.values())),
+        "macro_success": fmean(map(fmean, successes.values())),
+        "reward_std": pstdev(all_rewards),
+        "completion_length": fmean(e.num_completion_tokens for e in everything),
+        "cut_off": sum(bool(e.turns) and e.turns[-1].info.get("stop") == "length" for e in everything)
+        / len(everything),
+        "ungraded": float(len(everything) - len(all_rewards)),
+    }
+    metrics |= {f"reward/{name}": fmean(group) for name, group in rewards.items()}
+    metrics |= {f"success/{name}": fmean(group) for name, group in successes.items()}
+    return {f"{prefix}/{name}": value for name, value in metrics.items()}

@@ -1,0 +1,61 @@
+"""Which tasks each iteration plays: shares by weight, every task once before any comes again."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+
+from affine_trainer.records import seed_from
+
+
+class TaskMix:
+    """Draws `batch_size` tasks an iteration from several sets, a pure function of the arguments and `seed`.
+
+    `indices` and `weights` map the name of a set to its task indices and to its share (any positive scale).
+    Over a run each set's number of tasks stays within one of its exact share.
+    """
+
+    def __init__(
+        self,
+        indices: Mapping[str, Sequence[int]],
+        weights: Mapping[str, float],
+        *,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        total = sum(weights[name] for name in indices)
+        self._shares = {name: weights[name] / total for name in indices}
+        self._indices = indices
+        self._batch_size = batch_size
+        self._seed = seed
+        self._counts = [dict.fromkeys(indices, 0)]  # tasks drawn before each iteration
+        self._passes: dict[str, tuple[int, list[int]]] = {}
+
+    def draw(self, iteration: int) -> dict[str, list[int]]:
+        """The task indices of iteration `iteration`, counted from 0; sets without any are left out."""
+        while len(self._counts) < iteration + 2:
+            self._counts.append(self._after_one_more(self._counts[-1]))
+        before, after = self._counts[iteration : iteration + 2]
+        drawn = {name: [self._at(name, n) for n in range(before[name], after[name])] for name in self._shares}
+        return {name: indices for name, indices in drawn.items() if indices}
+
+    def _after_one_more(self, counts: dict[str, int]) -> dict[str, int]:
+        counts = dict(counts)
+        for drawn in range(sum(counts.values()) + 1, sum(counts.values()) + self._batch_size + 1):
+            neediest = max(counts, key=lambda name: self._shares[name] * drawn - counts[name])
+            counts[neediest] += 1
+        return counts
+
+    def _at(self, name: str, position: int) -> int:
+        """The task at `position` of the endless sequence of shuffled passes over a set."""
+        number, place = divmod(position, len(self._indices[name]))
+        return self._pass(name, number)[place]
+
+    def _pass(self, name: str, number: int) -> list[int]:
+        kept = self._passes.get(name)
+        if kept is not None and kept[0] == number:
+            return kept[1]
+        order = list(self._indices[name])
+        random.Random(seed_from("task_mix", self._seed, name, number)).shuffle(order)
+        self._passes[name] = number, order
+        return order

@@ -1,0 +1,282 @@
+"""Step 3: reinforcement learning (PPO) of the fine-tuned model on the collected tasks."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich
+
+from affine_trainer.artifacts import data_dir, log_dir, model_dir, read_jsonl, require, stage_folder
+from affine_trainer.config import Config
+from affine_trainer.device import describe_device, supports_bf16, training_device
+from affine_trainer.envs import task_set
+from affine_trainer.errors import ConfigError, DataError, StageError
+from affine_trainer.records import Episode, Policy, TaskSet
+from affine_trainer.sandbox import Limits, Sandbox
+from affine_trainer.tracking import EVENTS_FILE, Tracker, open_tracker, progress, truncate_events
+
+if TYPE_CHECKING:
+    from affine_trainer.learning.diagnostics import PhaseClock
+    from affine_trainer.learning.rollouts import Rollouts
+    from affine_trainer.learning.trl_ppo import PPOTrainer
+
+READS = (
+    "seed",
+    "model",
+    "training.use_lora",
+    "training.lora_r",
+    "training.lora_alpha",
+    "training.lora_dropout",
+    "training.lora_target_modules",
+    "training.bf16",
+    "training.gradient_checkpointing",
+    "rl_training",
+    "data.affine",
+    "data.prompts",
+    "evaluation.rules",
+    "sandbox.cpu_seconds",
+    "sandbox.wall_seconds",
+    "sandbox.memory_mib",
+    "sandbox.output_bytes",
+)
+MAX_TIMES_SAID = 3
+
+
+def rl(config: Config, *, force: bool = False) -> Path:
+    """Train with PPO; write models/{run}/rl_best (best validation, its critic beside it) and rl_final.
+
+    Both are adapters for the pristine `model.name`, or whole models without LoRA. A killed run resumes from
+    its last whole checkpoint and ends with the metrics of an undisturbed one. Raises StageError, DataError or
+    ConfigError.
+    """
+    best, final = model_dir(config, "rl_best"), model_dir(config, "rl_final")
+    logs, data, sft = log_dir(config, "rl"), data_dir(config), model_dir(config, "sft_final")
+    _check_machine(config)
+    require(data, "collect", "affine collect")
+    require(sft, "sft", "affine sft")
+    with stage_folder(
+        "rl",
+        best,
+        config,
+        reads=READS,
+        inputs={"collect": data, "sft": sft},
+        force=force,
+        beside=(final, model_dir(config, "rl_checkpoints"), logs),
+    ) as folder:
+        if folder.complete:
+            say(f"rl: {best} is complete, nothing to do")
+            return best
+        with open_tracker(config, logs, "rl") as tracker, _sandbox(config) as sandbox:
+            metrics = _Run(config, tracker, sandbox).train()
+        folder.finish(metrics, device=describe_device(), leaves=[final, logs])
+    _tell(metrics, best, final, logs)
+    return best
+
+
+def _check_machine(config: Config) -> None:
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError("affine rl runs in one process so far: start it without torchrun")
+    if config.training.bf16 and not supports_bf16():
+        raise ConfigError(
+            f"training.bf16 is true, but this machine's {training_device()} does not compute in bfloat16: "
+            "run with --set training.bf16=false, or on another machine"
+        )
+
+
+def _sandbox(config: Config) -> Sandbox:
+    limits = config.sandbox
+    return Sandbox(
+        workers=limits.workers,
+        limits=Limits(limits.cpu_seconds, limits.wall_seconds, limits.memory_mib, limits.output_bytes),
+    )
+
+
+def read_tasks(path: Path, section: str) -> dict[str, list[int]]:
+    """The task indices of one section of tasks.json by environment and family, e.g. `affine:sat@small`."""
+    try:
+        tasks = json.loads(path.read_text())[section]
+        found = {name: [int(index) for index in indices] for name, indices in tasks.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path} has no task lists under {section!r} ({error}): redo it with `affine collect --force`"
+        ) from error
+    if not found or not all(found.values()):
+        raise DataError(f"{path} lists no tasks under {section!r}: redo it with `affine collect --force`")
+    return found
+
+
+class _Run:
+    """One run of the stage: what the trainer calls back into, and where its numbers go."""
+
+    def __init__(self, config: Config, tracker: Tracker, sandbox: Sandbox) -> None:
+        self.config = config
+        self.tracker = tracker
+        self.sandbox = sandbox
+        self.batch_metrics: dict[str, float] = {}
+        self.times_said: dict[str, int] = {}
+
+    def train(self) -> dict[str, Any]:
+        """Train, save both models, and return the metrics of the manifest."""
+        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+        from affine_trainer.learning.ppo_loop import steps_per_iteration
+        from affine_trainer.learning.trl_sft import last_complete_checkpoint
+
+        config, sft = self.config, model_dir(self.config, "sft_final")
+        checkpoint, steps = last_complete_checkpoint(model_dir(config, "rl_checkpoints")) or (None, 0)
+        done = steps // steps_per_iteration(config.rl_training)
+        truncate_events(self.tracker.path, done)
+        with progress("rl", config.rl_training.num_rollouts, unit="iterations", completed=done) as self.bar:
+            trainer = self._trainer(sft)
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        trainer.export(model_dir(config, "rl_final"), sft, config.model.name)
+        trainer.load_best()
+        trainer.export(model_dir(config, "rl_best"), sft, config.model.name)
+        loop = trainer.loop
+        return summarise_run(self.tracker.path, loop.stopping.best_iteration) | {
+            "optimiser_steps": trainer.state.global_step,
+            "stop_reason": loop.stop_reason,
+        }
+
+    def _trainer(self, sft: Path) -> PPOTrainer:
+        from affine_trainer.learning.diagnostics import PhaseClock
+        from affine_trainer.learning.ppo_loop import RunHooks
+        from affine_trainer.learning.trl_ppo import PPOTrainer
+        from affine_trainer.policies.hf import HFPolicy, load_model, load_tokenizer
+
+        config, clock = self.config, PhaseClock()
+        tokenizer, model = load_tokenizer(str(sft), config), load_model(str(sft), config)
+        trainer = PPOTrainer(
+            model if config.training.use_lora else model.float(),
+            tokenizer,
+            config,
+            output_dir=model_dir(config, "rl_checkpoints"),
+            hooks=RunHooks(self._collect, self._validate, self._report),
+            clock=clock,
+        )
+        policy = HFPolicy(
+            trainer.policy_model, tokenizer, name="rl", max_prompt_tokens=config.model.max_prompt_tokens
+        )
+        self.rollouts = self._rollouts(policy, clock)
+        return trainer
+
+    def _rollouts(self, policy: Policy, clock: PhaseClock) -> Rollouts:
+        from affine_trainer.learning.rollouts import Rollouts
+        from affine_trainer.learning.task_mix import TaskMix
+
+        config, path = self.config, data_dir(self.config) / "tasks.json"
+        tasks, validation = read_tasks(path, "rl"), read_tasks(path, "validation")
+        task_sets = {name: self._task_set(name) for name in tasks | validation}
+        weights = {name: config.data.affine.weights[_short(name)] for name in tasks}
+        mix = TaskMix(tasks, weights, batch_size=config.rl_training.rollout_batch_size, seed=config.seed)
+        share = max(1, config.rl_training.validation_samples // len(validation))
+        fixed = {name: indices[:share] for name, indices in validation.items()}
+        return Rollouts(policy, task_sets, mix, fixed, config, clock)
+
+    def _task_set(self, name: str) -> TaskSet:
+        env, _, family = name.partition("@")
+        return task_set(env, family, config=self.config, sandbox=self.sandbox)
+
+    def _collect(self, iteration: int) -> list[Episode]:
+        from affine_trainer.learning.rollouts import summarise
+        from affine_trainer.learning.token_shards import save_tokens
+
+        groups = self.rollouts.collect(iteration)
+        episodes = [episode for group in groups.values() for episode in group]
+        keep = self.config.tracking.keep_tokens
+        save_tokens(log_dir(self.config, "rl", "tokens"), iteration + 1, episodes, keep)
+        self.batch_metrics = summarise(groups, "rl")
+        self._explain(iteration + 1, episodes)
+        return episodes
+
+    def _explain(self, iteration: int, episodes: list[Episode]) -> None:
+        errors = [episode.error for episode in episodes if episode.grade is None]
+        if errors:
+            self._say(
+                "ungraded",
+                f"rl: iteration {iteration}: {len(errors)} of {len(episodes)} episodes could not be graded "
+                f"({errors[0]}); they are left out of the update",
+            )
+        if self.batch_metrics.get("rl/reward_std") == 0.0:
+            self._say(
+                "same reward",
+                f"rl: iteration {iteration}: every episode earned {self.batch_metrics['rl/reward']:g}, so "
+                "none is to be preferred; only critic, KL and entropy have something to learn",
+            )
+
+    def _say(self, kind: str, text: str) -> None:
+        self.times_said[kind] = self.times_said.get(kind, 0) + 1
+        if self.times_said[kind] <= MAX_TIMES_SAID:
+            say(text if self.times_said[kind] < MAX_TIMES_SAID else f"{text} (not said again)")
+
+    def _validate(self, finished: int) -> float:
+        from affine_trainer.learning.rollouts import summarise
+
+        began = time.perf_counter()
+        metrics = summarise(self.rollouts.validate(), "validation")
+        if "validation/macro_reward" not in metrics:
+            raise StageError(
+                "none of the validation tasks could be graded: look at the sandbox with `affine doctor`"
+            )
+        self.tracker.log(metrics | {"time/validation": time.perf_counter() - began}, step=finished)
+        return metrics["validation/macro_reward"]
+
+    def _report(self, finished: int, metrics: dict[str, float]) -> None:
+        seconds = sum(value for name, value in metrics.items() if name.startswith("time/"))
+        tokens = self.batch_metrics["rl/completion_length"] * self.config.rl_training.rollout_batch_size
+        derived = {"rl/tokens_per_second": tokens / seconds, "time/iteration": seconds}
+        self.tracker.log(self.batch_metrics | metrics | derived, step=finished)
+        self.bar.advance()
+        self.bar.note(f"reward {self.batch_metrics.get('rl/reward', float('nan')):.3f}")
+
+
+def summarise_run(events: Path, best_iteration: int | None) -> dict[str, Any]:
+    """The metrics of a finished run from its events, which a resumed run carries on.
+
+    `seconds` is the time of iterations and validations, without what a kill threw away.
+    """
+    rows = list(read_jsonl(events, ("step",)))
+    iterations = [row for row in rows if "rl/reward" in row]
+    validations = [row for row in rows if "validation/macro_reward" in row]
+    best = next(row for row in validations if row["step"] == best_iteration)
+    seconds = [row.get("time/iteration", row.get("time/validation", 0.0)) for row in rows]
+    return {
+        "iterations": iterations[-1]["step"],
+        "best_iteration": best["step"],
+        "best_reward": best["validation/macro_reward"],
+        "best_success": best["validation/macro_success"],
+        "first_reward": validations[0]["validation/macro_reward"],
+        "first_success": validations[0]["validation/macro_success"],
+        "final_reward": validations[-1]["validation/macro_reward"],
+        "final_success": validations[-1]["validation/macro_success"],
+        "final_train_reward": iterations[-1]["rl/reward"],
+        "final_kl_divergence": iterations[-1].get("rl/kl_divergence"),
+        "seconds": sum(seconds),
+    }
+
+
+def _short(name: str) -> Any:
+    """`sat` of `affine:sat@small`, as the config's weights name it."""
+    return name.partition("@")[0].removeprefix("affine:")
+
+
+def _tell(metrics: dict[str, Any], best: Path, final: Path, logs: Path) -> None:
+    why = {
+        "num_rollouts": "all iterations done",
+        "patience": "no better validation for rl_training.patience validations",
+    }
+    say(
+        f"rl: {metrics['iterations']} iterations, {metrics['optimiser_steps']} optimiser steps "
+        f"({why[metrics['stop_reason']]}); validation reward {metrics['first_reward']:.3f} before, "
+        f"{metrics['best_reward']:.3f} at iteration {metrics['best_iteration']}"
+    )
+    if metrics["best_iteration"] == 0:
+        say("rl: no validation beat the fine-tuned model, so rl_best is that model; see docs on rl_training")
+    say(f"rl: wrote {best}, {final} and {logs / EVENTS_FILE}; next: affine eval")
+
+
+def say(text: str) -> None:
+    rich.get_console().print(text, soft_wrap=True, highlight=False, markup=False)
