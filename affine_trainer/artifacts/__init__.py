@@ -12,6 +12,7 @@ from affine_trainer.artifacts.files import (
     write_jsonl,
 )
 from affine_trainer.artifacts.folder import StageFolder, require, stage_folder
+from affine_trainer.artifacts.lock import is_main_process
 from affine_trainer.artifacts.manifest import Manifest, data_dir, log_dir, model_dir, read_manifest
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "append_jsonl",
     "data_dir",
     "disk_full_is_a_sentence",
+    "is_main_process",
     "log_dir",
     "model_dir",
     "read_jsonl",

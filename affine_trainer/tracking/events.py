@@ -11,7 +11,7 @@ from typing import Any
 import rich
 from rich.console import Console
 
-from affine_trainer.artifacts import append_jsonl, read_jsonl, repair_jsonl, write_jsonl
+from affine_trainer.artifacts import append_jsonl, is_main_process, read_jsonl, repair_jsonl, write_jsonl
 from affine_trainer.config import Config
 from affine_trainer.tracking.wandb_sink import WandbSink
 
@@ -29,7 +29,12 @@ class Tracker:
         self._wandb = wandb_sink
 
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
-        """Append one event; NaN and infinities are written as null. The line is in the file on return."""
+        """Append one event; NaN and infinities are written as null. The line is in the file on return.
+
+        Under torchrun rank 0 alone writes.
+        """
+        if not is_main_process():
+            return
         plain = {name: _plain(value) for name, value in metrics.items()}
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         append_jsonl(self.path, {"time": now, "stage": self.stage, "step": step, **plain})
@@ -46,8 +51,11 @@ def open_tracker(config: Config, folder: Path, stage: str) -> Iterator[Tracker]:
     A resumed stage calls `truncate_events` first, so that the steps it takes again are not there twice.
     """
     path = folder / EVENTS_FILE
-    repair_jsonl(path)
     console = rich.get_console()
+    if not is_main_process():
+        yield Tracker(path, stage, console, None)
+        return
+    repair_jsonl(path)
     sink = WandbSink(config, folder, stage, console) if config.tracking.use_wandb else None
     failed = True
     try:
@@ -60,6 +68,8 @@ def open_tracker(config: Config, folder: Path, stage: str) -> Iterator[Tracker]:
 
 def truncate_events(path: Path, step: int) -> int:
     """Drop the events after `step`, which a resumed stage takes again; returns how many were dropped."""
+    if not is_main_process():
+        return 0
     repair_jsonl(path)
     if not path.is_file() or path.stat().st_size == 0:
         return 0

@@ -22,6 +22,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from affine_trainer.artifacts import is_main_process
+
 SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -47,9 +49,11 @@ def progress(
 ) -> Iterator[Bar]:
     """Show how far `total` steps are; `completed` were done before (a resume) and do not count in the rate.
 
-    Bars nest: an inner one is shown below the outer one.
+    Bars nest: an inner one is shown below the outer one. Under torchrun rank 0 alone shows any.
     """
     console = rich.get_console() if console is None else console
+    if not is_main_process():
+        console = Console(quiet=True)
     if not console.is_terminal:
         plain = _PlainBar(description, total, unit, completed, console, clock)
         yield plain
