@@ -16,6 +16,7 @@ from affine_trainer.envs.row_sources import RawRow, read_batches, short_name
 from affine_trainer.envs.splits import draw_indices
 from affine_trainer.errors import DataError
 from affine_trainer.records import Split, seed_from, sha256_of
+from affine_trainer.tracking import progress
 
 GENERATED_FAMILIES = ("generated-v1", "heldout-v1")
 EVALUATION_PERCENT = 10
@@ -119,9 +120,12 @@ class DataSetRows:
         with self._lock:
             if self._failure:
                 raise self._failure  # asked again, a broken set must not pass for a shorter one
+            if self._complete or not self._is_short_of(index):
+                return
             try:
-                while not self._complete and self._is_short_of(index):
-                    self._read_batch()
+                with progress(f"reading {self._settings.programs}", None, unit="rows") as bar:
+                    while not self._complete and self._is_short_of(index):
+                        bar.advance(self._read_batch())
             except DataError as error:
                 self._failure = error
                 raise
@@ -129,16 +133,18 @@ class DataSetRows:
     def _is_short_of(self, index: int | None) -> bool:
         return index is None or len(self._rows) <= index + self._settings.buffer_size
 
-    def _read_batch(self) -> None:
+    def _read_batch(self) -> int:
+        """Take the next batch, or find that there is none; returns its size."""
         source = self._settings.programs
         batch = next(self._batches, None)
         if batch is None:
             self._complete = True
             if not self._rows:
                 raise DataError(f"{source} holds no rows; give data.affine.programs a set with rows")
-            return
+            return 0
         for raw in batch:
             self._rows.append(read_row(raw, len(self._rows), source, self._required))
+        return len(batch)
 
 
 def row_split(row: Row) -> Split:

@@ -1,6 +1,8 @@
 """ABD accepts any input that makes the program print what was shown, and rejects everything else."""
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from affine_trainer.config import Config
 from affine_trainer.envs import grade_reply, task_set
@@ -91,6 +93,14 @@ def test_a_program_that_never_ends_is_stopped_and_fails(quick_sandbox):
     grade = abd_grade(quick_sandbox, "while True:\n    pass", "5", "<INPUT></INPUT>")
     assert grade.reward == 0.0
     assert "cpu_timeout" in grade.why
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(stdin=st.text(st.characters(), max_size=40))
+@example(stdin="\ud800\n2")
+@example(stdin="1\n\0")
+def test_any_input_is_graded(sandbox, stdin):
+    assert abd_grade(sandbox, ADD, "5", f"<INPUT>{stdin}</INPUT>").reward in (0.0, 1.0)
 
 
 def test_a_failing_sandbox_gives_no_grade(failing_sandbox):

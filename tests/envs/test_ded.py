@@ -1,6 +1,8 @@
 """DED accepts programs that pass every case, rejects mutated ones, and never passes what it cannot grade."""
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from affine_trainer.config import Config
 from affine_trainer.envs import grade_reply, task_set
@@ -153,6 +155,14 @@ def test_only_the_exact_rules_call_a_solve_that_nobody_calls(sandbox):
 def test_a_program_that_never_ends_is_stopped_and_fails(quick_sandbox):
     grade = ded_grade(quick_sandbox, [stdin_case("2", "4")], "print(4)\nwhile True:\n    pass")
     assert grade.why == "case 1 of 1: the program ended with cpu_timeout"
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(reply=st.text(st.characters(), max_size=40))
+@example(reply="\ud800 print(4)")
+@example(reply="\0")
+def test_any_reply_is_graded(sandbox, reply):
+    assert grade_program(row(stdin_case("2", "4")), reply, sandbox, DEFAULT_RULES).reward in (0.0, 1.0)
 
 
 def test_a_failing_sandbox_gives_no_grade(failing_sandbox):

@@ -9,7 +9,7 @@ import pytest
 from datasets import Dataset
 
 from affine_trainer.config import load_config
-from affine_trainer.envs import resolve_task, task_set, task_sets
+from affine_trainer.envs import grade_reply, resolve_task, task_set, task_sets
 from affine_trainer.envs.cases import TestCase, parse_cases
 from affine_trainer.envs.row_sources import short_name
 from affine_trainer.errors import AffineError, DataError
@@ -23,7 +23,9 @@ def raw_row(number):
         "inputs": "1",
         "output": str(1 + number),
         "prompt": f"Add {number} to the number on the input.",
-        "verification_info": CASES,
+        "verification_info": repr(
+            {"test_cases": [{"type": "stdin_stdout", "input": ["2"], "output": [str(2 + number)]}]}
+        ),
     }
 
 
@@ -36,9 +38,9 @@ def rows_config(path, *overrides):
     return load_config(None, [f"data.affine.programs={path}", *overrides])
 
 
-def program_tasks(env, path, *overrides):
+def program_tasks(env, path, *overrides, sandbox=None):
     config = rows_config(path, *overrides)
-    return task_set(env, short_name(str(path)), config=config, sandbox=None)
+    return task_set(env, short_name(str(path)), config=config, sandbox=sandbox)
 
 
 def test_a_json_lines_file_gives_one_family_named_after_it(tmp_path):
@@ -49,6 +51,17 @@ def test_a_json_lines_file_gives_one_family_named_after_it(tmp_path):
     assert "print(int(input()) + 17)" in task.prompt[0].content
     [task] = sets["affine:ded"].tasks([17])
     assert task.prompt[0].content.startswith("Add 17 to the number on the input.\n")
+
+
+@pytest.mark.parametrize("env", ["affine:abd", "affine:ded"])
+def test_the_own_answers_of_a_data_set_pass_and_those_of_another_row_fail(tmp_path, sandbox, env):
+    path = write_rows(tmp_path / "r.jsonl", map(raw_row, range(20)))
+    tasks = program_tasks(env, path, sandbox=sandbox)
+    asked = tasks.tasks(range(20))
+    replies = [tasks.expert_reply(task) for task in asked]
+    assert all(grade_reply(tasks, task, reply).success for task, reply in zip(asked, replies, strict=True))
+    wrong = "<INPUT>2</INPUT>" if env == "affine:abd" else replies[1]
+    assert not grade_reply(tasks, asked[0], wrong).success
 
 
 def test_a_parquet_file_and_a_folder_are_read_by_the_same_rows(tmp_path):
