@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from affine_trainer import __version__
-from affine_trainer.cli import app
+from affine_trainer.cli import app, read_config
 from affine_trainer.cli.group import AffineGroup, draw_panel, os_error_sentence
 from affine_trainer.errors import StageError
 
@@ -236,3 +236,14 @@ def test_a_reply_that_is_not_text_is_graded_all_the_same():
 def test_each_numbered_script_is_its_command(script, command):
     done = python(str(ROOT / "scripts" / f"{script}.py"), "--help", COLUMNS="100")
     assert f"Usage: affine {command}" in done.stdout, done.stderr
+
+
+def test_the_short_flags_stand_for_keys(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = read_config(None, ["seed=3"], rules="affine-2025-09", unsandboxed=True)
+    assert (config.seed, config.evaluation.rules, config.sandbox.allow_unsandboxed) == (
+        3,
+        "affine-2025-09",
+        True,
+    )
+    assert not read_config(None, None).sandbox.allow_unsandboxed

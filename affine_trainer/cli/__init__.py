@@ -30,6 +30,12 @@ Overrides = Annotated[
     typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a key, e.g. training.num_epochs=1."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Redo the step although it is complete.")]
+Unsandboxed = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unsandboxed", help="Run model-written programs even where they cannot be isolated."
+    ),
+]
 TaskKey = Annotated[str, typer.Argument(metavar="KEY", help="A task key, e.g. affine:sat@validator/17.")]
 Rules = Annotated[
     str | None,
@@ -77,11 +83,16 @@ def top_level(
 
 
 @app.command(rich_help_panel=STEPS)
-def collect(config: ConfigFile = None, overrides: Overrides = None, force: Force = False) -> None:
+def collect(
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    force: Force = False,
+    unsandboxed: Unsandboxed = False,
+) -> None:
     """(1) Collect verified expert data and the task lists."""
     from affine_trainer.stages.collect import collect as stage
 
-    stage(read_config(config, overrides), force=force)
+    stage(read_config(config, overrides, unsandboxed=unsandboxed), force=force)
 
 
 @app.command(rich_help_panel=STEPS)
@@ -93,11 +104,16 @@ def sft(config: ConfigFile = None, overrides: Overrides = None, force: Force = F
 
 
 @app.command(rich_help_panel=STEPS)
-def rl(config: ConfigFile = None, overrides: Overrides = None, force: Force = False) -> None:
+def rl(
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    force: Force = False,
+    unsandboxed: Unsandboxed = False,
+) -> None:
     """(3) Train the fine-tuned model with PPO on its own rollouts."""
     from affine_trainer.stages.rl import rl as stage
 
-    stage(read_config(config, overrides), force=force)
+    stage(read_config(config, overrides, unsandboxed=unsandboxed), force=force)
 
 
 @app.command("eval", rich_help_panel=STEPS)
@@ -111,11 +127,12 @@ def evaluate(
     config: ConfigFile = None,
     overrides: Overrides = None,
     force: Force = False,
+    unsandboxed: Unsandboxed = False,
 ) -> None:
     """(4) Evaluate a model on the fixed evaluation tasks."""
     from affine_trainer.stages.evaluate import evaluate as stage
 
-    stage(read_config(config, overrides), model, force=force)
+    stage(read_config(config, overrides, unsandboxed=unsandboxed), model, force=force)
 
 
 @app.command(rich_help_panel=STEPS)
@@ -136,11 +153,16 @@ def compare(
 
 
 @app.command(rich_help_panel=MORE)
-def run(config: ConfigFile = None, overrides: Overrides = None, force: Force = False) -> None:
+def run(
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    force: Force = False,
+    unsandboxed: Unsandboxed = False,
+) -> None:
     """All five steps, skipping those already done."""
     from affine_trainer.cli.all_steps import run_all
 
-    run_all(read_config(config, overrides), force=force)
+    run_all(read_config(config, overrides, unsandboxed=unsandboxed), force=force)
 
 
 @app.command("config", rich_help_panel=MORE)
@@ -168,29 +190,44 @@ def task(key: TaskKey, rules: Rules = None, config: ConfigFile = None, overrides
     """Print the prompt of one task."""
     from affine_trainer.stages.grade import task_prompt
 
-    typer.echo(task_prompt(read_config(config, with_rules(overrides, rules)), key))
+    typer.echo(task_prompt(read_config(config, overrides, rules=rules), key))
 
 
 @app.command(rich_help_panel=MORE)
-def grade(key: TaskKey, rules: Rules = None, config: ConfigFile = None, overrides: Overrides = None) -> None:
+def grade(
+    key: TaskKey,
+    rules: Rules = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    unsandboxed: Unsandboxed = False,
+) -> None:
     """Grade one reply, read from stdin, against one task; prints JSON."""
     from affine_trainer.stages.grade import grade as stage
 
     reply = typer.get_text_stream("stdin", encoding="utf-8", errors="replace").read()
-    typer.echo(stage(read_config(config, with_rules(overrides, rules)), key, reply))
+    typer.echo(stage(read_config(config, overrides, rules=rules, unsandboxed=unsandboxed), key, reply))
 
 
-def with_rules(overrides: Sequence[str] | None, rules: str | None) -> list[str]:
-    """`--rules R` is short for `--set evaluation.rules=R`."""
-    return [*(overrides or ()), *([f"evaluation.rules={rules}"] if rules else ())]
+def read_config(
+    path: Path | None,
+    overrides: Sequence[str] | None,
+    *,
+    rules: str | None = None,
+    unsandboxed: bool = False,
+) -> Config:
+    """The configuration of this call; without a file here, the embedded default, and a note that says so.
 
-
-def read_config(path: Path | None, overrides: Sequence[str] | None) -> Config:
-    """The configuration of this call; without a file here, the embedded default, and a note that says so."""
+    `--rules R` and `--allow-unsandboxed` are short for keys, so that they too are in every manifest.
+    """
     from affine_trainer.config import load_config
 
+    changes = list(overrides or ())
+    if rules:
+        changes.append(f"evaluation.rules={rules}")
+    if unsandboxed:
+        changes.append("sandbox.allow_unsandboxed=true")
     if path is None and DEFAULT_CONFIG.exists():
         path = DEFAULT_CONFIG
     if path is None:
         typer.secho("no config.yaml in this folder: using the embedded default", dim=True, err=True)
-    return load_config(path, overrides or ())
+    return load_config(path, changes)

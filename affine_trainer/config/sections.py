@@ -195,6 +195,7 @@ class SandboxConfig(Section):
     wall_seconds: float = Field(default=30.0, gt=0.0, le=3600.0)
     memory_mib: int = Field(default=512, ge=32, le=65536)
     output_bytes: int = Field(default=1_000_000, ge=1024, le=1_000_000_000)
+    allow_unsandboxed: bool = Field(default=False, description="run programs even where none can be isolated")
 
 
 class Config(Section):

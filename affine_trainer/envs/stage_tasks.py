@@ -34,7 +34,9 @@ def open_sandbox(config: Config) -> Sandbox:
         memory_mib=config.sandbox.memory_mib,
         output_bytes=config.sandbox.output_bytes,
     )
-    return Sandbox(workers=config.sandbox.workers, limits=limits)
+    return Sandbox(
+        workers=config.sandbox.workers, limits=limits, allow_unsandboxed=config.sandbox.allow_unsandboxed
+    )
 
 
 def evaluation_tasks(config: Config, sandbox: Sandbox | None) -> list[TaskGroup]:

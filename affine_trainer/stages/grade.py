@@ -6,8 +6,8 @@ import json
 
 from affine_trainer.config import Config
 from affine_trainer.envs import resolve_task
+from affine_trainer.envs.stage_tasks import open_sandbox
 from affine_trainer.errors import StageError
-from affine_trainer.sandbox import Limits, Sandbox
 
 
 def task_prompt(config: Config, key: str) -> str:
@@ -20,13 +20,7 @@ def task_prompt(config: Config, key: str) -> str:
 
 def grade(config: Config, key: str, reply: str) -> str:
     """The grade of `reply` as JSON: task, rules, reward, success, why; StageError when there is none."""
-    limits = Limits(
-        cpu_seconds=config.sandbox.cpu_seconds,
-        wall_seconds=config.sandbox.wall_seconds,
-        memory_mib=config.sandbox.memory_mib,
-        output_bytes=config.sandbox.output_bytes,
-    )
-    with Sandbox(workers=1, limits=limits) as sandbox:
+    with open_sandbox(config) as sandbox:
         tasks, task = resolve_task(key, config, sandbox)
         environment = tasks.start(task)
         environment.step(reply)
