@@ -123,7 +123,7 @@ def _held_by_attributes(tree: ast.Module) -> Scope:
                 if path is not None:
                     held[statement.target.id] = path
         for function in (node for node in owner.body if isinstance(node, ast.FunctionDef)):
-            scope = _parameters(function.args)
+            scope = _assigned(function, _parameters(function.args), held)
             for target, value in _assignments(function):
                 path = _section_of(value, scope, held)
                 if isinstance(target, ast.Attribute) and path is not None:

@@ -357,6 +357,10 @@ def test_every_key_is_read_by_code():
             "class A:\n  def __init__(self, c: Config): self.t = c.training\n  def f(self): self.t.lora_r",
             {"training", "training.lora_r"},
         ),
+        (
+            "class A:\n  def g(my, c: Config):\n    t = c.model\n    my.t = t\n  def f(my): my.t.name",
+            {"model", "model.name"},
+        ),
         ("c = load_config(None)\ndef f(): return c.run", {"run"}),
         (
             "def f(c: Config):\n  return [g(lambda: c.data.affine.weights) for _ in x]",
