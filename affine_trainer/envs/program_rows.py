@@ -158,7 +158,8 @@ def row_split(row: Row) -> Split:
 def read_row(raw: RawRow, number: int, source: str, required: tuple[str, ...]) -> Row:
     """A data set's row; DataError naming the row and the field where one is missing or not text.
 
-    `required` names the text fields; "cases" stands for `verification_info` or `test_cases`.
+    `required` names the text fields; "cases" stands for `verification_info` or `test_cases`, which are
+    read only where they are required.
     """
     for name in required:
         if name == "cases":
@@ -172,13 +173,13 @@ def read_row(raw: RawRow, number: int, source: str, required: tuple[str, ...]) -
                 f"row {number} of {source} {state} {name!r}; these are needed: {', '.join(required)}"
             )
     prompt, program, inputs, output = (_text(raw, name) for name in ("prompt", "program", "inputs", "output"))
-    cases = parse_cases(next((raw[name] for name in CASE_FIELDS if raw.get(name)), None))
+    written_cases = next((raw[name] for name in CASE_FIELDS if raw.get(name)), None)
     return Row(
         prompt=prompt,
         program=program,
         inputs=inputs,
         output=output,
-        cases=cases,
+        cases=parse_cases(written_cases) if "cases" in required else (),
         difficulty=UNKNOWN_DIFFICULTY,
         abd_sha256=sha256_of({"program": program, "output": output}),
         ded_sha256=sha256_of({"prompt": " ".join(prompt.split())}),
