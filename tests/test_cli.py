@@ -212,7 +212,9 @@ def test_a_task_is_printed_and_its_reply_graded(affine):
 
 def test_a_program_that_prints_the_answer_is_graded_in_the_sandbox(affine):
     reply = "```python\nprint('certainly not this')\n```"
-    graded = json.loads(affine("grade", "affine:ded@generated-v1/3", stdin=reply).stdout)
+    result = affine("grade", "affine:ded@generated-v1/3", stdin=reply)
+    assert result.exit_code == 0, result.stderr
+    graded = json.loads(result.stdout)
     assert graded["success"] is False and "case" in graded["why"]
 
 
