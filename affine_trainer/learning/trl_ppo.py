@@ -305,7 +305,7 @@ class PPOTrainer(GRPOTrainer):
         return self.output_dir / f"best-{iteration}"
 
     def export(self, folder: Path, sft_adapter: Path, base: str) -> None:
-        """The policy as others load it: an adapter for the pristine `base` or a whole model; and the critic."""
+        """Save the policy, as an adapter for the pristine `base` or as a whole model, and the critic."""
         model = self.policy_model
         if isinstance(model, PeftModel):
             save_joined_adapter(model, sft_adapter, folder, base)

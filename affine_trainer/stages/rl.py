@@ -13,16 +13,15 @@ import rich
 from affine_trainer.artifacts import data_dir, log_dir, model_dir, read_jsonl, require, stage_folder
 from affine_trainer.config import Config
 from affine_trainer.device import describe_device, supports_bf16, training_device
-from affine_trainer.envs import task_set
 from affine_trainer.errors import ConfigError, DataError, StageError
 from affine_trainer.records import Episode, Policy, TaskSet
-from affine_trainer.sandbox import Limits, Sandbox
 from affine_trainer.tracking import EVENTS_FILE, Tracker, open_tracker, progress, truncate_events
 
 if TYPE_CHECKING:
     from affine_trainer.learning.diagnostics import PhaseClock
     from affine_trainer.learning.rollouts import Rollouts
     from affine_trainer.learning.trl_ppo import PPOTrainer
+    from affine_trainer.sandbox import Sandbox
 
 READS = (
     "seed",
@@ -55,6 +54,8 @@ def rl(config: Config, *, force: bool = False) -> Path:
     """
     best, final = model_dir(config, "rl_best"), model_dir(config, "rl_final")
     logs, data, sft = log_dir(config, "rl"), data_dir(config), model_dir(config, "sft_final")
+    from affine_trainer.envs.stage_tasks import open_sandbox
+
     _check_machine(config)
     require(data, "collect", "affine collect")
     require(sft, "sft", "affine sft")
@@ -70,7 +71,7 @@ def rl(config: Config, *, force: bool = False) -> Path:
         if folder.complete:
             say(f"rl: {best} is complete, nothing to do")
             return best
-        with open_tracker(config, logs, "rl") as tracker, _sandbox(config) as sandbox:
+        with open_tracker(config, logs, "rl") as tracker, open_sandbox(config) as sandbox:
             metrics = _Run(config, tracker, sandbox).train()
         folder.finish(metrics, device=describe_device(), leaves=[final, logs])
     _tell(metrics, best, final, logs)
@@ -85,14 +86,6 @@ def _check_machine(config: Config) -> None:
             f"training.bf16 is true, but this machine's {training_device()} does not compute in bfloat16: "
             "run with --set training.bf16=false, or on another machine"
         )
-
-
-def _sandbox(config: Config) -> Sandbox:
-    limits = config.sandbox
-    return Sandbox(
-        workers=limits.workers,
-        limits=Limits(limits.cpu_seconds, limits.wall_seconds, limits.memory_mib, limits.output_bytes),
-    )
 
 
 def read_tasks(path: Path, section: str) -> dict[str, list[int]]:
@@ -172,11 +165,11 @@ class _Run:
         task_sets = {name: self._task_set(name) for name in tasks | validation}
         weights = {name: config.data.affine.weights[_short(name)] for name in tasks}
         mix = TaskMix(tasks, weights, batch_size=config.rl_training.rollout_batch_size, seed=config.seed)
-        share = max(1, config.rl_training.validation_samples // len(validation))
-        fixed = {name: indices[:share] for name, indices in validation.items()}
-        return Rollouts(policy, task_sets, mix, fixed, config, clock)
+        return Rollouts(policy, task_sets, mix, validation, config, clock)
 
     def _task_set(self, name: str) -> TaskSet:
+        from affine_trainer.envs import task_set
+
         env, _, family = name.partition("@")
         return task_set(env, family, config=self.config, sandbox=self.sandbox)
 

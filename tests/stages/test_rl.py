@@ -1,0 +1,207 @@
+"""The rl stage: what it writes, that it resumes after a kill, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel, get_peft_model
+from safetensors.torch import load_file
+from transformers import Qwen3ForCausalLM
+
+from affine_trainer.artifacts import data_dir, model_dir, read_jsonl, read_manifest, stage_folder, write_json
+from affine_trainer.config import Config, load_config
+from affine_trainer.errors import ConfigError, DataError, StageError
+from affine_trainer.learning.adapters import lora_config
+from affine_trainer.stages.rl import rl
+from tests.tiny_model import save_tiny_model, tiny_model, tiny_tokenizer
+
+REPOSITORY = Path(__file__).parents[2]
+SETTINGS = (
+    "model.name=base",
+    "model.max_prompt_tokens=2000",
+    "model.max_new_tokens=8",
+    "data.affine.environments=[sat]",
+    "training.lora_r=4",
+    "training.lora_alpha=8",
+    "rl_training.num_rollouts=6",
+    "rl_training.rollout_batch_size=8",
+    "rl_training.mini_batch_size=4",
+    "rl_training.micro_batch_size=4",
+    "rl_training.learning_rate=1e-2",
+    "rl_training.validation_frequency=3",
+    "rl_training.save_frequency=2",
+    "tracking.keep_tokens=1",
+)
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """The folders that collect and sft would leave, around a tiny model, in an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text("run: t\n")
+    config = load_config(tmp_path / "config.yaml", SETTINGS)
+    save_tiny_model(tmp_path / "base")
+    prepare(config)
+    return config
+
+
+def prepare(config: Config, *, tasks: Any = None) -> None:
+    data, sft = data_dir(config), model_dir(config, "sft_final")
+    lists = {"rl": {"affine:sat@small": [*range(2_000_000, 2_000_040)]}}
+    lists["validation"] = {"affine:sat@small": [*range(1_000_000, 1_000_008)]}
+    with stage_folder("collect", data, config, reads=("seed",), inputs={}, force=True) as folder:
+        write_json(data / "tasks.json", lists if tasks is None else tasks)
+        folder.finish({})
+    with stage_folder("sft", sft, config, reads=("seed",), inputs={}, force=True) as folder:
+        save_sft_adapter(config, sft)
+        folder.finish({})
+
+
+def save_sft_adapter(config: Config, path: Path) -> None:
+    model = get_peft_model(tiny_model(), lora_config(config.training))
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.05)
+    model.save_pretrained(path, save_embedding_layers=False)
+    tiny_tokenizer().save_pretrained(path)
+
+
+def events(config: Config) -> list[dict[str, Any]]:
+    """The events without the times in them."""
+    timing = ("time", "tokens_per_second")
+    return [
+        {name: value for name, value in row.items() if not any(part in name for part in timing)}
+        for row in read_jsonl(Path("logs") / config.run / "rl" / "events.jsonl")
+    ]
+
+
+def untimed(metrics: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in metrics.items() if name != "seconds"}
+
+
+def test_both_models_load_with_plain_peft_on_the_pristine_base_and_their_critics_lie_beside(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    best = rl(config)
+    assert best == model_dir(config, "rl_best")
+    for leaf in ("rl_best", "rl_final"):
+        folder = model_dir(config, leaf)
+        manifest = read_manifest(folder)
+        assert manifest is not None
+        base = Qwen3ForCausalLM.from_pretrained("base", dtype=torch.float32)
+        loaded = PeftModel.from_pretrained(base, folder)
+        assert loaded.peft_config["default"].r == 8
+        assert set(load_file(folder / "critic.safetensors")) >= {"value.weight", "value.bias"}
+        settings = json.loads((folder / "adapter_config.json").read_text())
+        assert settings["base_model_name_or_path"] == "base"
+    metrics = manifest.metrics
+    assert metrics["iterations"] == 6
+    assert metrics["optimiser_steps"] == 6 * 2 * 2
+    assert metrics["stop_reason"] == "num_rollouts"
+    said = capsys.readouterr().out
+    assert "every episode earned 0" in said
+    assert "next: affine eval" in said
+
+    rows = events(config)
+    assert [row["step"] for row in rows] == [0, 1, 2, 3, 3, 4, 5, 6, 6]
+    report = rows[1]
+    assert {"rl/reward", "rl/success", "rl/reward/affine:sat@small", "rl/kl_divergence"} <= report.keys()
+    assert {"rl/completion_length", "rl/explained_variance", "rl/clip_fraction"} <= report.keys()
+    tokens = Path("logs") / "t" / "rl" / "tokens"
+    assert [path.name for path in tokens.iterdir()] == ["iteration-000006.safetensors"]
+
+    capsys.readouterr()
+    assert rl(config) == best
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_rl_best_is_the_sft_model_where_no_validation_beat_it(config: Config) -> None:
+    """On tasks that a random model never solves, the first validation stays the best."""
+    best = rl(config)
+    assert read_manifest(best).metrics["best_iteration"] == 0
+    base = Qwen3ForCausalLM.from_pretrained("base", dtype=torch.float32)
+    ids = torch.arange(5, 25)[None]
+    with torch.no_grad():
+        ours = PeftModel.from_pretrained(base, best).eval()(ids).logits
+        base = Qwen3ForCausalLM.from_pretrained("base", dtype=torch.float32)
+        sft = PeftModel.from_pretrained(base, model_dir(config, "sft_final")).eval()(ids).logits
+    assert torch.allclose(ours, sft, atol=1e-5)
+
+
+def test_a_run_killed_with_sigkill_goes_on_and_ends_like_the_undisturbed_one(
+    config: Config, tmp_path: Path
+) -> None:
+    rl(config)
+    expected = {
+        "events": events(config),
+        "metrics": untimed(read_manifest(model_dir(config, "rl_best")).metrics),
+        "weights": load_file(model_dir(config, "rl_final") / "adapter_model.safetensors"),
+    }
+    other = load_config(tmp_path / "config.yaml", (*SETTINGS, "run=killed"))
+    prepare(other)
+    kill_after_first_checkpoint(tmp_path)
+    assert read_manifest(model_dir(other, "rl_best")) is None
+    rl(other)
+    assert events(other) == expected["events"]
+    assert untimed(read_manifest(model_dir(other, "rl_best")).metrics) == expected["metrics"]
+    weights = load_file(model_dir(other, "rl_final") / "adapter_model.safetensors")
+    assert all(torch.equal(weights[name], value) for name, value in expected["weights"].items())
+
+
+def kill_after_first_checkpoint(folder: Path) -> None:
+    code = (
+        "from pathlib import Path; from affine_trainer.config import load_config; from affine_trainer.stages.rl import rl;"
+        f"rl(load_config(Path('config.yaml'), {(*SETTINGS, 'run=killed')!r}))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=environment)
+    state = folder / "models" / "killed" / "rl_checkpoints" / "checkpoint-8" / "trainer_state.json"
+    deadline = time.monotonic() + 300
+    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+
+
+def test_without_sft_the_command_to_run_is_named(config: Config) -> None:
+    other = config.model_copy(update={"run": "other"})
+    with stage_folder("collect", data_dir(other), other, reads=("seed",), inputs={}) as folder:
+        write_json(data_dir(other) / "tasks.json", {})
+        folder.finish({})
+    with pytest.raises(StageError, match="affine sft"):
+        rl(other)
+
+
+def test_without_data_the_command_to_run_is_named(config: Config) -> None:
+    with pytest.raises(StageError, match="affine collect"):
+        rl(config.model_copy(update={"run": "nothing"}))
+
+
+@pytest.mark.parametrize("tasks", [{}, {"rl": {}}, {"rl": [1, 2]}, {"rl": {"affine:sat@small": []}}])
+def test_a_task_file_without_tasks_is_refused_with_its_path(config: Config, tasks: Any) -> None:
+    prepare(config, tasks=tasks)
+    with pytest.raises(DataError, match=r"tasks\.json"):
+        rl(config)
+
+
+def test_a_changed_key_is_named_and_nothing_is_lost(config: Config, tmp_path: Path) -> None:
+    rl(config)
+    changed = load_config(tmp_path / "config.yaml", (*SETTINGS, "rl_training.gamma=0.5"))
+    with pytest.raises(StageError, match=r"rl_training\.gamma"):
+        rl(changed)
+    assert read_manifest(model_dir(config, "rl_best")) is not None
+
+
+def test_several_processes_are_refused(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="one process"):
+        rl(config)
