@@ -13,6 +13,7 @@ import rich
 from affine_trainer import __version__
 from affine_trainer.artifacts import (
     append_jsonl,
+    data_dir,
     log_dir,
     model_dir,
     read_jsonl,
@@ -124,11 +125,13 @@ def _evaluate(config: Config, chosen: EvaluatedModel, path: Path) -> tuple[dict[
 
     with open_sandbox(config) as sandbox:
         groups = evaluation_tasks(config, sandbox)
+        if chosen.label in TRAINED:
+            check_unseen(data_dir(config), groups)
         trivial = play_trivial(config, groups)
         policy = load_policy(chosen.name, config, chosen.label)
         tokens = play_groups(config, groups, policy, path / "episodes.jsonl")
     episodes = read_episodes(path / "episodes.jsonl")
-    _check_graded(episodes, path)
+    check_graded(episodes, path)
     summary = summarise(
         group_by_environment(episodes),
         config.sampling,
@@ -139,6 +142,19 @@ def _evaluate(config: Config, chosen: EvaluatedModel, path: Path) -> tuple[dict[
     summary = {"model": {"label": chosen.label, "name": chosen.name}, **summary}
     write_json(path / "evaluation.json", summary)
     return summary, tokens
+
+
+def check_unseen(data: Path, groups: Sequence[TaskGroup]) -> None:
+    """StageError where SFT has seen a problem of the evaluation, as after raising evaluation.num_samples."""
+    asked = {(task.env, task.content_sha256) for group in groups for task in group.tasks}
+    for path in (data / "train.jsonl", data / "validation.jsonl"):
+        rows = read_jsonl(path, ("environment", "content_sha256")) if path.is_file() else ()
+        seen = sum((row["environment"], row["content_sha256"]) in asked for row in rows)
+        if seen:
+            raise StageError(
+                f"{seen} rows of {path} hold problems of this evaluation, so its result would not count: "
+                "run `affine collect --force` and train again"
+            )
 
 
 def settings_of(config: Config) -> dict[str, Any]:
@@ -246,7 +262,7 @@ def trivial_key(config: Config, group: TaskGroup) -> str:
     return sha256_of([__version__, tasks, limits, evaluation])[:12]
 
 
-def _check_graded(episodes: Sequence[Episode], path: Path) -> None:
+def check_graded(episodes: Sequence[Episode], path: Path) -> None:
     """StageError where not one task of an environment could be graded: that is no result."""
     from affine_trainer.report.episodes import group_by_environment
 
