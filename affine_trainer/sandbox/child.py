@@ -8,13 +8,11 @@ import builtins
 import gc
 import io
 import math
-import mmap
 import os
 import resource
 import signal
 import sys
 import threading
-import traceback
 import types
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn, TextIO
@@ -44,7 +42,7 @@ class Confinement(NamedTuple):
     filter: Filter | None
     limit_threads: bool
     base_memory_bytes: int
-    started: mmap.mmap
+    started: int
     streams: tuple[TextIO, TextIO, TextIO]
 
 
@@ -127,14 +125,15 @@ def confine(job: Job, confinement: Confinement) -> bytes:
     for number, descriptor in enumerate(standard):
         os.dup2(descriptor, number)
     text = os.pread(source, os.lseek(source, 0, os.SEEK_END), 0)
-    os.closerange(3, MAX_OPEN_FILES)
+    os.closerange(3, confinement.started)
+    os.closerange(confinement.started + 1, MAX_OPEN_FILES)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     _limit_resources(job.request, confinement)
     if confinement.filter is not None:
         confinement.filter.install(os.getpid())
-    confinement.started[0] = 1
-    confinement.started.close()
+    os.write(confinement.started, b"1")
+    os.close(confinement.started)
     return text
 
 
@@ -193,11 +192,19 @@ def _show(error: BaseException) -> None:
     while frames is not None and frames.tb_frame.f_code.co_filename != PROGRAM_NAME:
         frames = frames.tb_next
     if isinstance(error, MemoryError):
-        traceback.clear_frames(frames)  # what filled the memory, so that there is some to print with
+        _drop_variables(frames)  # what filled the memory, so that there is some to print with
     try:
         sys.excepthook(type(error), error.with_traceback(frames), frames)
     except BaseException:
         os.write(2, f"\n{type(error).__name__}\n".encode())
+
+
+def _drop_variables(frames: types.TracebackType | None) -> None:
+    while frames is not None:
+        frames.tb_frame.clear()
+        if frames.tb_frame.f_code.co_name == "<module>":
+            frames.tb_frame.f_globals.clear()
+        frames = frames.tb_next
 
 
 def _finish(module: types.ModuleType, code: int) -> int:

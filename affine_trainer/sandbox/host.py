@@ -162,7 +162,7 @@ def _fill(descriptor: int, data: bytes) -> None:
 
 def _read(descriptor: int, limit: int) -> tuple[str, bool]:
     """What a program wrote, at most `limit` bytes of it, and whether there was more."""
-    data = os.pread(descriptor, limit + 1, 0)
+    data = os.pread(descriptor, min(os.fstat(descriptor).st_size, limit + 1), 0)
     return data[:limit].decode("utf-8", "replace"), len(data) > limit
 
 

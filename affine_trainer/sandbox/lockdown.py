@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -72,15 +73,13 @@ def _enter_user_namespace() -> bool:
     uid, gid = os.geteuid(), os.getegid()
     try:
         libc.unshare(NEW_USER_NAMESPACE)
-        for file, text in (
-            ("setgroups", "deny"),
-            ("uid_map", f"{uid} {uid} 1"),
-            ("gid_map", f"{gid} {gid} 1"),
-        ):
-            with open(f"/proc/self/{file}", "w") as writable:
-                writable.write(text)
     except OSError:
         return False
+    maps = {"setgroups": "deny", "uid_map": f"{uid} {uid} 1", "gid_map": f"{gid} {gid} 1"}
+    for file, text in maps.items():
+        # Without a map (root without its capabilities may not write one) the process is nobody: as good.
+        with contextlib.suppress(OSError), open(f"/proc/self/{file}", "w") as writable:
+            writable.write(text)
     return True
 
 

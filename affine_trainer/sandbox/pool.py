@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
@@ -37,6 +38,10 @@ class _Slot:
             worker.probes = probe(worker)
             worker.level = level(worker.probes)
         return self._worker
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._worker is None else self._worker.pid
 
     def discard(self) -> None:
         if self._worker is not None:
@@ -85,6 +90,11 @@ class Sandbox:
             self.run("", "")
         return self._level or "none"
 
+    @property
+    def worker_pids(self) -> list[int]:
+        """The processes of the workers that have been started."""
+        return [slot.pid for slot in self._slots if slot.pid is not None]
+
     def run(self, program: str, stdin: str, limits: Limits | None = None) -> ProgramRun:
         """Run a Python program with `stdin` as its input.
 
@@ -110,7 +120,7 @@ class Sandbox:
                 return unsandboxed.run(program, stdin, limits)
             try:
                 run = self._isolated_worker(slot).run(program, stdin, limits)
-            except WorkerDied as error:
+            except (WorkerDied, OSError) as error:  # OSError: this process is out of descriptors or memory
                 self._check_usable()
                 slot.discard()
                 reason = str(error)
@@ -158,6 +168,9 @@ class Sandbox:
 
 
 def isolation_level() -> Level:
-    """The level that this machine reaches now, from a worker started for the purpose."""
-    with Sandbox(workers=1, allow_unsandboxed=True) as sandbox:
-        return sandbox.isolation
+    """The level that this machine reaches now, by the probes of a worker started for the purpose."""
+    try:
+        with contextlib.closing(Worker(Layers())) as worker:
+            return level(probe(worker))
+    except WorkerDied:
+        return "none"

@@ -65,7 +65,7 @@ def probe(worker: Worker) -> dict[str, bool]:
 
 
 def _answers(run: ProgramRun) -> dict[str, bool]:
-    if run.verdict != "ok":
+    if run.verdict != "ok" or not run.stdout:
         return {"answer the probes": False}
     return json.loads(run.stdout)
 

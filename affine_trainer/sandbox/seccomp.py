@@ -14,6 +14,7 @@ LOAD = 0x20
 JUMP_IF_EQUAL = 0x15
 JUMP_IF_AT_LEAST = 0x35
 JUMP_IF_ANY_BIT = 0x45
+AND = 0x54
 RETURN = 0x06
 
 ALLOW = 0x7FFF0000
@@ -35,15 +36,18 @@ THREAD_FLAGS = (0x3D0F00, 0x7D0F00)
 HARMLESS_IOCTLS = (0x5401, 0x5450, 0x5451, 0x5413, 0x541B, 0x5421)
 # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC
 HARMLESS_FCNTLS = (0, 1, 2, 3, 4, 1030)
+# FUTEX_WAIT, WAKE, REQUEUE, CMP_REQUEUE, WAKE_OP, WAIT_BITSET, WAKE_BITSET, whatever the flags in upper bits
+HARMLESS_FUTEXES = (0, 1, 3, 4, 5, 9, 10)
+FUTEX_OPERATION = 0x7F
 # MADV_NORMAL, RANDOM, SEQUENTIAL, WILLNEED, DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE, DONTDUMP, DODUMP
 HARMLESS_MADVICE = (0, 1, 2, 3, 4, 8, 14, 15, 16, 17)
 
 ALLOWED = """
-    read write futex munmap brk mremap rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack
+    read write munmap brk mremap rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack
     clock_gettime lseek close fstat pread64 pwrite64 readv writev
     clock_getres clock_nanosleep nanosleep gettimeofday time times getrusage sched_yield sched_getaffinity
     getrandom getpid gettid getppid getuid geteuid getgid getegid exit exit_group restart_syscall
-    set_robust_list get_robust_list rseq membarrier uname sysinfo getrlimit setrlimit
+    set_robust_list get_robust_list rseq uname sysinfo getrlimit setrlimit
     getitimer setitimer alarm pause dup dup2 dup3 pipe pipe2 poll ppoll select pselect6
     epoll_create1 epoll_ctl epoll_wait epoll_pwait getsockname shutdown
 """
@@ -101,6 +105,12 @@ def _argument_in(argument: int, values: tuple[int, ...], otherwise: int) -> list
     return [_low_half(argument), *tests, _return(_refuse(otherwise)), _return(ALLOW)]
 
 
+def _operation_in(argument: int, mask: int, values: tuple[int, ...], otherwise: int) -> list[Instruction]:
+    """Allow a few values of an argument's bits under `mask`."""
+    load, *rest = _argument_in(argument, values, otherwise)
+    return [load, Instruction(AND, 0, 0, mask), *rest]
+
+
 def _argument_is_null(argument: int, otherwise: int) -> list[Instruction]:
     """Allow a null pointer only: both halves are looked at, since memory may lie at 0x100000000."""
     return [
@@ -140,6 +150,8 @@ def _conditional() -> dict[str, list[Instruction]]:
     return {
         "mmap": _no_executable_memory(),
         "mprotect": _no_executable_memory(),
+        # The others take locks with priorities, a rich source of kernel bugs that Python has no use for.
+        "futex": _operation_in(1, FUTEX_OPERATION, HARMLESS_FUTEXES, errno.ENOSYS),
         "madvise": _argument_in(1, HARMLESS_MADVICE, errno.EINVAL),
         "ioctl": _argument_in(1, HARMLESS_IOCTLS, errno.ENOTTY),
         "fcntl": _argument_in(1, HARMLESS_FCNTLS, errno.EPERM),

@@ -29,7 +29,7 @@ X86_64 = _numbers(
     getsockname 51  gettid 186  gettimeofday 96  getuid 102  init_module 175  io_uring_enter 426
     io_uring_register 427  io_uring_setup 425  ioctl 16  ioperm 173  iopl 172  kcmp 312
     kexec_file_load 320  kexec_load 246  keyctl 250  kill 62  lseek 8  lstat 6  madvise 28
-    membarrier 324  mmap 9  modify_ldt 154  mount 165  mount_setattr 442  move_mount 429  mprotect 10
+    mmap 9  modify_ldt 154  mount 165  mount_setattr 442  move_mount 429  mprotect 10
     mremap 25  munmap 11  nanosleep 35  newfstatat 262  open 2  open_by_handle_at 304  open_tree 428
     openat 257  pause 34  perf_event_open 298  personality 135  pidfd_getfd 438  pipe 22  pipe2 293
     pivot_root 155  poll 7  ppoll 271  pread64 17  prlimit64 302  process_vm_readv 310
@@ -38,7 +38,7 @@ X86_64 = _numbers(
     rt_sigprocmask 14  rt_sigreturn 15  sched_getaffinity 204  sched_yield 24  select 23  sendto 44
     set_robust_list 273  setitimer 38  setns 308  setrlimit 160  shutdown 48  sigaltstack 131
     socketpair 53  stat 4  statx 332  swapoff 168  swapon 167  sysinfo 99  tgkill 234  time 201
-    times 100  tkill 200  umount2 166  uname 63  unshare 272  userfaultfd 323  write 1  writev 20
+    times 100  umount2 166  uname 63  unshare 272  userfaultfd 323  write 1  writev 20
     """
 )
 
@@ -52,7 +52,7 @@ AARCH64 = _numbers(
     getppid 173  getrandom 278  getrlimit 163  getrusage 165  getsockname 204  gettid 178
     gettimeofday 169  getuid 174  init_module 105  io_uring_enter 426  io_uring_register 427
     io_uring_setup 425  ioctl 29  kcmp 272  kexec_file_load 294  kexec_load 104  keyctl 219  kill 129
-    lseek 62  madvise 233  membarrier 283  mmap 222  mount 40  mount_setattr 442  move_mount 429
+    lseek 62  madvise 233  mmap 222  mount 40  mount_setattr 442  move_mount 429
     mprotect 226  mremap 216  munmap 215  nanosleep 101  newfstatat 79  open_by_handle_at 265
     open_tree 428  openat 56  perf_event_open 241  personality 92  pidfd_getfd 438  pipe2 59
     pivot_root 41  ppoll 73  pread64 67  prlimit64 261  process_vm_readv 270  process_vm_writev 271
@@ -60,7 +60,7 @@ AARCH64 = _numbers(
     request_key 218  restart_syscall 128  rseq 293  rt_sigaction 134  rt_sigprocmask 135
     rt_sigreturn 139  sched_getaffinity 123  sched_yield 124  sendto 206  set_robust_list 99
     setitimer 103  setns 268  setrlimit 164  shutdown 210  sigaltstack 132  socketpair 199  statx 291
-    swapoff 225  swapon 224  sysinfo 179  tgkill 131  times 153  tkill 130  umount2 39  uname 160
+    swapoff 225  swapon 224  sysinfo 179  tgkill 131  times 153  umount2 39  uname 160
     unshare 97  userfaultfd 282  write 64  writev 66
     """
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.util
 import json
 import mmap
 import os
@@ -33,24 +34,31 @@ from affine_trainer.sandbox.seccomp import Filter
 from affine_trainer.sandbox.stdlib_image import StandardLibrary
 from affine_trainer.sandbox.syscalls import architecture
 
+# Modules that many programs use, and every extension module that any may: no library can be loaded later.
+# The rest is imported from the image in memory when it is needed, since each module here makes forks dearer.
 PRELOADED = """
-    abc array ast asyncio base64 binascii bisect builtins calendar cmath collections collections.abc
-    contextlib contextvars copy csv dataclasses datetime decimal difflib enum errno fractions functools
-    gc graphlib hashlib heapq inspect io itertools json keyword linecache locale math numbers operator
-    pickle pprint queue random re secrets select statistics string struct textwrap threading time timeit
-    traceback types typing unicodedata uuid warnings weakref zlib zoneinfo _asyncio _bisect _contextvars
-    _csv _datetime _elementtree _heapq _json _lsprof _opcode _pickle _queue _random _socket _statistics
-    _struct _uuid _zoneinfo _bz2 _lzma fcntl mmap pyexpat resource
+    abc bisect collections collections.abc contextlib copy dataclasses datetime decimal enum fractions
+    functools heapq inspect io itertools json math numbers operator queue random re signal string struct
+    threading time traceback types typing
+"""
+EXTENSIONS = """
+    _bisect _blake2 _bz2 _contextvars _csv _datetime _decimal _elementtree _heapq _json _lsprof _lzma
+    _md5 _opcode _pickle _posixsubprocess _queue _random _sha1 _sha2 _sha256 _sha3 _sha512 _socket
+    _statistics _struct _uuid array binascii cmath fcntl math mmap pyexpat resource select unicodedata
+    zlib
 """
 LONGEST_NAP = 0.25  # how late the trainer's death is noticed while a program runs
 SHORTEST_NAP = 0.001
+NUM_CORES = os.cpu_count() or 1
 
 
 def preload() -> None:
-    """Load what programs use most, and every extension module that they may: later no file can be opened."""
-    for name in PRELOADED.split():
-        with contextlib.suppress(ImportError):
+    """Load what programs use most, and what they cannot load themselves."""
+    for name in (PRELOADED + EXTENSIONS).split():
+        with contextlib.suppress(ImportError):  # some exist in some versions only
             __import__(name)
+    if importlib.util.find_spec("_md5") is None:
+        __import__("_hashlib")  # a build without hashes of its own has OpenSSL's
 
 
 def serve_imports_from_memory() -> None:
@@ -66,7 +74,7 @@ def _virtual_memory_bytes(statm: int) -> int:
     return int(os.pread(statm, 100, 0).split()[0]) * mmap.PAGESIZE
 
 
-def prepare(layers: Layers, trainer: int) -> tuple[Hello, child.Confinement]:
+def prepare(layers: Layers, trainer: int, started: int) -> tuple[Hello, child.Confinement]:
     """Load everything, then lock up; the order matters, since no file opens afterwards."""
     process = os.getpid()
     lockdown.volunteer_for_the_out_of_memory_killer()
@@ -86,7 +94,7 @@ def prepare(layers: Layers, trainer: int) -> tuple[Hello, child.Confinement]:
         filter=system_call_filter,
         limit_threads=is_spare_user or "users" in namespaces,
         base_memory_bytes=_virtual_memory_bytes(statm),
-        started=mmap.mmap(-1, mmap.PAGESIZE),
+        started=started,
         streams=child.standard_streams(),
     )
     os.close(statm)
@@ -97,7 +105,8 @@ def prepare(layers: Layers, trainer: int) -> tuple[Hello, child.Confinement]:
         uid=os.getuid(),
         namespaces=namespaces,
         files_closed=lockdown.files_are_closed(os.__file__),
-        identity_closed=lockdown.trainer_is_out_of_reach(trainer),
+        identity_closed=(is_spare_user or "processes" in namespaces)
+        and lockdown.trainer_is_out_of_reach(trainer),
         python=sys.version.split()[0],
     )
     child.look_usual()
@@ -124,23 +133,22 @@ def receive(control: socket.socket) -> child.Job | None:
     return child.Job(Request.unpacked(data), descriptors)
 
 
-def serve(control: socket.socket, confinement: child.Confinement) -> child.Job:
+def serve(control: socket.socket, started: int) -> child.Job:
     """Answer one job after the other, for ever; returns, with the job, only in a forked child."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     while True:
         job = receive(control)
         if job is None:
             os._exit(0)
-        confinement.started[0] = 0
         pid = os.fork()
         if pid == 0:
             return job
         for descriptor in job.descriptors:
             os.close(descriptor)
-        control.send(supervise(pid, job.request, control, confinement.started).packed())
+        control.send(supervise(pid, job.request, control, started).packed())
 
 
-def supervise(pid: int, request: Request, control: socket.socket, started: mmap.mmap) -> Report:
+def supervise(pid: int, request: Request, control: socket.socket, started: int) -> Report:
     """Wait for a child and stop it at its limits. Leaves with it when the trainer goes."""
     begin = time.perf_counter()
     deadline = begin + request.wall_seconds
@@ -161,17 +169,25 @@ def supervise(pid: int, request: Request, control: socket.socket, started: mmap.
             _, status, usage = os.wait4(pid, 0)
             break
         # Threads may burn CPU time on every core at once.
-        nap = min(cpu_left / (os.cpu_count() or 1), wall_left, LONGEST_NAP)
+        nap = min(cpu_left / NUM_CORES, wall_left, LONGEST_NAP)
         signal.sigtimedwait({signal.SIGCHLD}, max(nap, SHORTEST_NAP))
     return Report(
         exit_code=os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1,
         signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
         stopped=stopped if status == signal.SIGKILL else NOT_STOPPED,  # it may have ended just before
-        started=started[0] == 1,
+        started=_take(started),
         cpu_seconds=usage.ru_utime + usage.ru_stime,
         wall_seconds=time.perf_counter() - begin,
         peak_rss_bytes=usage.ru_maxrss * 1024,
     )
+
+
+def _take(started: int) -> bool:
+    """Whether the child, now dead, wrote its byte; takes it out of the pipe."""
+    try:
+        return os.read(started, 2) == b"1"
+    except BlockingIOError:
+        return False
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -191,10 +207,12 @@ def _kill_and_leave(pid: int) -> NoReturn:
 def main() -> NoReturn:
     """The zygote's life. Descriptor 0 is the socket; arguments: the trainer's pid, and the layers as JSON."""
     control = socket.socket(fileno=os.dup(0))
-    hello, confinement = prepare(Layers(**json.loads(sys.argv[2])), int(sys.argv[1]))
+    started, child_started = os.pipe()
+    os.set_blocking(started, False)
+    hello, confinement = prepare(Layers(**json.loads(sys.argv[2])), int(sys.argv[1]), child_started)
     forget_own_modules()
     gc.collect()
     gc.freeze()
     gc.disable()
     control.send(hello.packed())
-    child.run(serve(control, confinement), confinement)
+    child.run(serve(control, started), confinement)

@@ -58,7 +58,9 @@ class Trap:
         return None
 
 
-def _listener(family: socket.AddressFamily, kind: socket.SocketKind, address: object) -> socket.socket:
+def _listener(
+    family: socket.AddressFamily, kind: socket.SocketKind, address: str | tuple[str, int]
+) -> socket.socket:
     listener = socket.socket(family, kind)
     listener.bind(address)
     if kind == socket.SOCK_STREAM:
