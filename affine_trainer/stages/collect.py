@@ -39,6 +39,7 @@ READS = (
 # RL plays tasks that SFT has not seen: at least this many an environment, whatever its number of iterations,
 # so that a longer RL run needs no new data. Once all have been played, it goes through them again.
 MIN_RL_TASKS = 3000
+SAME_SPLIT = (("train", "rl"), ("validation", "rl_validation"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,9 @@ class Gathered:
     """One environment: its SFT samples, and the tasks that RL plays and validates on."""
 
     task_set: TaskSet
-    rl_validation: list[Task]
+    validation: list[Sample]
+    rl_validation: list[Task] = field(default_factory=list)
     train: list[Sample] = field(default_factory=list)
-    validation: list[Sample] = field(default_factory=list)
     rl: list[Task] = field(default_factory=list)
 
     @property
@@ -161,19 +162,20 @@ def shared_out(total: int, weights: Sequence[float]) -> list[int]:
 
 
 def _gather(tasks: TaskSet, quota: Quota, draw: ExpertDraw, evaluation: Sequence[TaskGroup]) -> Gathered:
-    """One environment's share. Evaluation comes first, then RL's validation, SFT's, and training."""
+    """One environment's share. Evaluation comes first, then validation by SFT and by RL, then training."""
     taken = {task.content_sha256 for group in evaluation for task in group.tasks}
-    # Another order than SFT's validation samples are drawn in, so that the two do not compete.
-    apart = replace(draw, seed=seed_from(draw.seed, "rl validation"))
-    found = Gathered(tasks, apart.tasks(tasks, "validation", quota.rl_validation, taken))
-    taken |= {task.content_sha256 for task in found.rl_validation}
-    found.validation = draw.samples(tasks, "validation", quota.validation, taken)
+    found = Gathered(tasks, draw.samples(tasks, "validation", quota.validation, taken))
     taken |= {sample.task.content_sha256 for sample in found.validation}
+    # Another order than that of the samples, or all that they passed over would come first again.
+    apart = replace(draw, seed=seed_from(draw.seed, "rl validation"))
+    found.rl_validation = apart.tasks(tasks, "validation", quota.rl_validation, taken)
+    taken |= {task.content_sha256 for task in found.rl_validation}
     found.train = draw.samples(tasks, "train", quota.train, taken)
     used = {sample.task.key for sample in found.train}
     found.rl = draw.tasks(tasks, "train", quota.rl, taken, used)
-    if not found.rl:  # a small data set: RL then practises on the tasks whose answers SFT has seen
-        found.rl = [sample.task for sample in found.train]
+    # SFT may use up a small data set: RL then practises, or is validated, on the same tasks.
+    found.rl = found.rl or [sample.task for sample in found.train]
+    found.rl_validation = found.rl_validation or [sample.task for sample in found.validation]
     return found
 
 
@@ -221,7 +223,8 @@ def task_lists(gathered: Sequence[Gathered], evaluation: Sequence[TaskGroup]) ->
 def check_overlaps(splits: Mapping[str, Sequence[Task]]) -> dict[str, dict[str, int]]:
     """How many task keys and contents two splits share; StageError unless it is none.
 
-    RL practises on the training split: it may share contents with SFT's samples, and nothing with the others.
+    RL practises on the split that SFT trains on and is validated on that of SFT's validation: there they may
+    meet the same problems.
     """
     keys = {name: {task.key for task in tasks} for name, tasks in splits.items()}
     contents = {name: {(task.env, task.content_sha256) for task in tasks} for name, tasks in splits.items()}
@@ -233,7 +236,7 @@ def check_overlaps(splits: Mapping[str, Sequence[Task]]) -> dict[str, dict[str, 
                 "contents": len(contents[first] & contents[second]),
             }
             overlaps[f"{first}/{second}"] = shared
-            if any(shared.values()) and (first, second) != ("train", "rl"):
+            if any(shared.values()) and (first, second) not in SAME_SPLIT:
                 raise StageError(
                     f"{first} and {second} share {shared['contents']} problems, so no data was written; "
                     "report this with the config, since splits are meant to be disjoint"
