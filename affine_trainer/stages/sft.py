@@ -119,10 +119,12 @@ def _check_precision(config: Config) -> None:
 
 def encode_file(path: Path, tokenizer: PreTrainedTokenizerBase, config: Config) -> list[Example]:
     """The rows of a data file as `input_ids` and `labels`; one that does not fit is refused by its number."""
-    return [
-        encode_row(row, f"{path}, line {number}", tokenizer, config.model)
-        for number, row in enumerate(read_jsonl(path, ("prompt", "completion")), start=1)
-    ]
+    examples = []
+    with progress(f"encode {path.name}", None, unit="rows") as bar:
+        for number, row in enumerate(read_jsonl(path, ("prompt", "completion")), start=1):
+            examples.append(encode_row(row, f"{path}, line {number}", tokenizer, config.model))
+            bar.advance()
+    return examples
 
 
 def encode_row(

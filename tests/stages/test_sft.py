@@ -14,11 +14,12 @@ import torch
 
 from affine_trainer.artifacts import data_dir, read_manifest, stage_folder, write_jsonl
 from affine_trainer.config import Config, load_config
-from affine_trainer.errors import ConfigError, DataError, StageError
+from affine_trainer.errors import AffineError, ConfigError, DataError, StageError
+from affine_trainer.learning.trl_sft import build_trainer, num_steps
 from affine_trainer.policies.hf import encode_completion, encode_prompt, load_model, load_policy
 from affine_trainer.records import Conversation, Message, Sampling
 from affine_trainer.stages.sft import encode_row, sft, summarise
-from tests.tiny_model import save_tiny_model, tiny_tokenizer
+from tests.tiny_model import save_tiny_model, tiny_model, tiny_tokenizer
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = (
@@ -208,6 +209,64 @@ def test_a_row_that_cannot_be_learned_from_is_refused_by_its_line(tmp_path, monk
     collected(config, [row("a", "b"), row("c", "d"), bad], [row("e", "f")])
     with pytest.raises(DataError, match=words):
         sft(config)
+
+
+def trainer_on(examples: list[dict], folder: Path, *overrides: str):
+    return build_trainer(
+        tiny_model(),
+        tiny_tokenizer(),
+        load_config(None, [*SETTINGS, *overrides]).training,
+        train=examples,
+        validation=examples,
+        checkpoints=folder,
+        seed=0,
+        on_cpu=not torch.cuda.is_available(),
+        log=None,
+        advance=lambda: None,
+    )
+
+
+def test_a_batch_without_a_token_to_learn_from_stops_the_run(tmp_path):
+    masked = [{"input_ids": [5, 6, 7], "labels": [-100, -100, -100]}] * 8
+    with pytest.raises(StageError, match="every label is masked"):
+        trainer_on(masked, tmp_path).train()
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path):
+    trainer = trainer_on([{"input_ids": [5, 6, 7], "labels": [-100, 6, 7]}] * 8, tmp_path)
+    with torch.no_grad():
+        next(trainer.model.parameters()).fill_(math.nan)
+    with pytest.raises(AffineError, match=r"diverged at step 3.*training\.learning_rate"):
+        trainer.train()
+
+
+@pytest.mark.parametrize(("batch", "accumulation"), [(4, 1), (3, 2), (5, 3)])
+def test_the_number_of_steps_is_known_before_the_run(tmp_path, batch, accumulation):
+    settings = (f"training.batch_size={batch}", f"training.gradient_accumulation_steps={accumulation}")
+    examples = [{"input_ids": [5, 6, 7], "labels": [-100, 6, 7]}] * 14
+    trainer = trainer_on(examples, tmp_path, *settings)
+    trainer.train()
+    assert trainer.state.global_step == num_steps(load_config(None, [*SETTINGS, *settings]).training, 14)
+
+
+@pytest.mark.parametrize(("schedule", "middle"), [("cosine", 0.55), ("linear", 0.55), ("constant", 1.0)])
+def test_the_learning_rate_warms_up_and_ends_at_its_floor(tmp_path, schedule, middle):
+    settings = (
+        f"training.lr_schedule={schedule}",
+        "training.min_lr_ratio=0.1",
+        "training.warmup_steps=10",
+        "training.learning_rate=1e-2",
+    )
+    trainer = trainer_on([{"input_ids": [5, 6, 7], "labels": [-100, 6, 7]}] * 8, tmp_path, *settings)
+    trainer.create_optimizer_and_scheduler(110)
+    rates = []
+    for _ in range(110):
+        rates.append(trainer.optimizer.param_groups[0]["lr"] / 1e-2)
+        trainer.optimizer.step()
+        trainer.lr_scheduler.step()
+    assert rates[0] == 0.0 and rates[5] == pytest.approx(0.5) and rates[10] == pytest.approx(1.0)
+    assert rates[60] == pytest.approx(middle, abs=0.01)
+    assert rates[-1] == pytest.approx(1.0 if schedule == "constant" else 0.1, abs=0.02)
 
 
 def test_bf16_on_a_machine_without_it_is_refused(config, monkeypatch):
