@@ -1,4 +1,4 @@
-"""What the stages play in and on: a config's sandbox, and the fixed tasks of evaluation and validation."""
+"""What the stages play in and on: the sandbox of a config, and the fixed evaluation tasks."""
 
 from __future__ import annotations
 
@@ -61,18 +61,6 @@ def evaluation_tasks(config: Config, sandbox: Sandbox | None) -> list[TaskGroup]
 def _draw(tasks: TaskSet, count: int, config: Config) -> TaskGroup:
     drawn = tasks.tasks(tasks.indices("evaluation", count, config.evaluation.task_seed))
     return TaskGroup(tasks, sorted(drawn, key=lambda task: (_prompt_length(task), task.index)))
-
-
-def validation_tasks(config: Config, sandbox: Sandbox | None) -> list[TaskGroup]:
-    """The fixed tasks on which RL picks its best model: `validation_samples` over all environments."""
-    sets = list(task_sets(config, sandbox).values())
-    total = config.rl_training.validation_samples
-    counts = [total // len(sets) + (place < total % len(sets)) for place in range(len(sets))]
-    return [
-        TaskGroup(tasks, tasks.tasks(tasks.indices("validation", count, config.seed)))
-        for tasks, count in zip(sets, counts, strict=True)
-        if count
-    ]
 
 
 def _prompt_length(task: Task) -> int:
