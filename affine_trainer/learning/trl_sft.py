@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,15 +15,17 @@ import torch
 from accelerate import PartialState
 from datasets import Dataset
 from peft import LoraConfig, PeftModel
+from torch.utils.data import Sampler
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
-from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from affine_trainer.config import TrainingConfig
 from affine_trainer.errors import AffineError, StageError
+from affine_trainer.records import seed_from
 
 IGNORED = -100  # the label of a token that is not scored
+BATCHES_SORTED_TOGETHER = 8  # more: less padding; fewer: batches that mix more kinds of rows
 EVENT_NAMES = {  # the trainer's name -> ours
     "loss": "train_loss",
     "learning_rate": "learning_rate",
@@ -42,25 +45,39 @@ class LogEvent(Protocol):
     def __call__(self, metrics: Mapping[str, float], step: int) -> None: ...
 
 
-class ReproducibleOrder(LengthGroupedSampler):
-    """Rows of similar length together, in an order that is a function of (seed, epoch).
+class ReproducibleOrder(Sampler[int]):
+    """Batches of rows of similar length, in an order that is a function of (seed, epoch).
 
-    The parent draws from torch's global generator, whose state a resumed epoch does not start from: it would
-    see some rows twice and others never.
+    Rows are shuffled, sorted by length within groups of a few batches, and the batches shuffled again:
+    transformers' own sampler leaves them sorted, so that one kind of task is trained on for many steps, and
+    draws from torch's global generator, whose state a resumed epoch does not start from.
     """
 
-    def __init__(self, batch_size: int, lengths: list[int], seed: int) -> None:
-        self.draws = torch.Generator()
-        super().__init__(batch_size, lengths=lengths, generator=self.draws)
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self.lengths = lengths
+        self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
+    def __len__(self) -> int:
+        return len(self.lengths)
+
     def __iter__(self) -> Iterator[int]:
-        self.draws.manual_seed(self.seed + self.epoch)
-        return super().__iter__()
+        draw = random.Random(seed_from(self.seed, self.epoch))
+        rows = draw.sample(range(len(self.lengths)), len(self.lengths))
+        batches = []
+        for group in _cut(rows, self.batch_size * BATCHES_SORTED_TOGETHER):
+            batches += _cut(sorted(group, key=self.lengths.__getitem__), self.batch_size)
+        draw.shuffle(batches)
+        batches.sort(key=lambda batch: len(batch) < self.batch_size)  # a smaller one comes last
+        return (row for batch in batches for row in batch)
+
+
+def _cut(rows: Sequence[int], size: int) -> list[Sequence[int]]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 class CompletionTrainer(SFTTrainer):
@@ -78,11 +95,8 @@ class CompletionTrainer(SFTTrainer):
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> ReproducibleOrder:
         rows = train_dataset or self.train_dataset
         assert isinstance(rows, Dataset)
-        return ReproducibleOrder(
-            self.args.train_batch_size * self.args.gradient_accumulation_steps,
-            [len(ids) for ids in rows["input_ids"]],
-            self.args.seed,
-        )
+        lengths = [len(ids) for ids in rows["input_ids"]]
+        return ReproducibleOrder(lengths, self.args.train_batch_size, self.args.seed)
 
     def compute_loss(
         self,
@@ -236,7 +250,7 @@ def _arguments(training: TrainingConfig, checkpoints: Path, seed: int, on_cpu: b
         load_best_model_at_end=True,
         metric_for_best_model="eval_loss",
         greater_is_better=False,
-        train_sampling_strategy="group_by_length",
+        train_sampling_strategy="group_by_length",  # the validation rows; else ReproducibleOrder
         dataloader_pin_memory=not on_cpu,
         dataset_kwargs={"skip_prepare_dataset": True},
         max_length=None,

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import torch
 from affine_trainer.artifacts import data_dir, read_manifest, stage_folder, write_jsonl
 from affine_trainer.config import Config, load_config
 from affine_trainer.errors import AffineError, ConfigError, DataError, StageError
-from affine_trainer.learning.trl_sft import build_trainer, num_steps
+from affine_trainer.learning.trl_sft import ReproducibleOrder, build_trainer, num_steps
 from affine_trainer.policies.hf import encode_completion, encode_prompt, load_model, load_policy
 from affine_trainer.records import Conversation, Message, Sampling
 from affine_trainer.stages.sft import encode_row, sft, summarise
@@ -291,3 +292,25 @@ def test_the_summary_says_when_the_loss_was_still_falling():
     assert not summarise(history(3.0, 2.0, 1.999), train, 1)["still_falling"]
     assert not summarise(history(3.0, 1.0, 2.0), train, 1)["still_falling"]
     assert summarise(history(3.0, 1.0, 2.0), train, 1)["best_step"] == 2
+
+
+def test_an_epoch_visits_every_row_once_in_batches_of_like_length():
+    draw = random.Random(0)
+    lengths = [draw.choice([10, 50, 100]) + draw.randrange(10) for _ in range(203)]
+    order = ReproducibleOrder(lengths, batch_size=8, seed=1)
+    rows = list(order)
+    assert sorted(rows) == list(range(203)) and len(order) == 203
+    batches = [[lengths[row] for row in rows[start : start + 8]] for start in range(0, 203, 8)]
+    padded = sum(len(batch) * max(batch) for batch in batches)
+    assert padded < 1.25 * sum(lengths)
+    longest = [max(batch) for batch in batches]
+    assert longest != sorted(longest) and longest != sorted(longest, reverse=True)
+
+
+def test_the_order_is_a_function_of_seed_and_epoch():
+    lengths = list(range(60))
+    first, again = (list(ReproducibleOrder(lengths, 4, seed=3)) for _ in range(2))
+    assert first == again
+    other = ReproducibleOrder(lengths, 4, seed=3)
+    other.set_epoch(1)
+    assert list(other) != first and list(ReproducibleOrder(lengths, 4, seed=4)) != first
