@@ -12,7 +12,6 @@ import os
 import resource
 import signal
 import sys
-import threading
 import types
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn, TextIO
@@ -210,9 +209,11 @@ def _drop_variables(frames: types.TracebackType | None) -> None:
 def _finish(module: types.ModuleType, code: int) -> int:
     """What the interpreter does at exit: join threads, exit handlers, finalisers of globals, flush."""
     try:
-        vars(threading)["_shutdown"]()  # also stops the workers of executors, which no public call does
+        threading = sys.modules.get("threading")
+        if threading is not None:
+            threading._shutdown()  # also stops the workers of executors, which no public call does
         atexit._run_exitfuncs()
-        if threading.active_count() == 1:
+        if threading is None or threading.active_count() == 1:
             module.__dict__.clear()
     except BaseException as error:
         _show(error)

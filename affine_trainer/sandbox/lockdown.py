@@ -6,7 +6,6 @@ import contextlib
 import os
 import resource
 import signal
-import tempfile
 from typing import NoReturn
 
 from affine_trainer.sandbox import landlock, libc
@@ -113,7 +112,8 @@ def enter_empty_root() -> bool:
     if not has_capability(CAP_SYS_CHROOT):
         os.chdir("/")
         return False
-    folder = tempfile.mkdtemp(prefix="affine-empty-")
+    folder = f"/tmp/affine-empty-{os.urandom(8).hex()}"
+    os.mkdir(folder, 0o700)
     os.chdir(folder)
     os.rmdir(folder)
     os.chroot(".")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.abc
 import importlib.util
 import marshal
 import mmap
 import os
 from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
+else:
+    Loader = object  # importing the real one would load thirty modules into every zygote
 
 SKIPPED_FOLDERS = {
     "__pycache__",
@@ -43,7 +46,7 @@ class Entry(NamedTuple):
     path: str
 
 
-class StandardLibrary(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class StandardLibrary(Loader):
     """A finder and loader that serves pure Python modules from memory."""
 
     def __init__(self, folder: str) -> None:
@@ -96,7 +99,8 @@ def _modules(folder: str) -> Iterator[tuple[str, str]]:
 
 def _bytecode_or_source(path: str) -> tuple[bytes, bool]:
     try:
-        cached = Path(importlib.util.cache_from_source(path))
-        return cached.read_bytes()[PYC_HEADER_BYTES:], False
+        with open(importlib.util.cache_from_source(path), "rb") as compiled:
+            return compiled.read()[PYC_HEADER_BYTES:], False
     except FileNotFoundError:
-        return Path(path).read_bytes(), True
+        with open(path, "rb") as source:
+            return source.read(), True

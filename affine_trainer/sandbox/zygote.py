@@ -38,11 +38,11 @@ from affine_trainer.sandbox.syscalls import architecture
 # The rest is imported from the image in memory when it is needed, since each module here makes forks dearer.
 PRELOADED = """
     abc bisect collections collections.abc contextlib copy dataclasses datetime decimal enum fractions
-    functools heapq inspect io itertools json math numbers operator queue random re signal string struct
-    threading time traceback types typing
+    functools heapq inspect io itertools json math numbers operator re signal string struct
+    time traceback types typing
 """
 EXTENSIONS = """
-    _bisect _blake2 _bz2 _contextvars _csv _datetime _decimal _elementtree _heapq _json _lsprof _lzma
+    _bisect _blake2 _bz2 _contextvars _csv _datetime _decimal _heapq _json _lzma
     _md5 _opcode _pickle _posixsubprocess _queue _random _sha1 _sha2 _sha256 _sha3 _sha512 _socket
     _statistics _struct _uuid array binascii cmath fcntl math mmap pyexpat resource select unicodedata
     zlib

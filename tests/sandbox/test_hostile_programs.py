@@ -12,7 +12,7 @@ from affine_trainer.sandbox.host import Worker
 from tests.sandbox.corpus import HOSTILE, Program
 from tests.sandbox.trap import Trap, set_trap
 
-LIMITS = Limits(cpu_seconds=0.5, wall_seconds=60.0, memory_mib=256, output_bytes=100_000)
+LIMITS = Limits(cpu_seconds=0.3, wall_seconds=60.0, memory_mib=256, output_bytes=100_000)
 FREE = [program for program in HOSTILE if program.may_run_free]
 INHERITED_BYTES = 40 << 20  # what the interpreter occupies before a program starts
 
@@ -48,6 +48,26 @@ def test_a_hostile_program_is_contained(worker: Worker, trap: Trap, program: Pro
     assert run.verdict in program.verdicts, run
     assert run.peak_rss_bytes <= (LIMITS.memory_mib << 20) + INHERITED_BYTES
     assert worker.run(b"print(input())", b"still right", LIMITS).stdout == "still right\n"
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        Layers(spare_uid=False, namespaces=False),
+        Layers(landlock=False, chroot=False, spare_uid=False, namespaces=False),
+    ],
+    ids=["standard", "basic"],
+)
+def test_lower_levels_contain_it_too(trap: Trap, layers: Layers) -> None:
+    """All but those that only take time or memory: the limits are the same at every level."""
+    greedy = {"memory", "cpu_timeout", "wall_timeout"}
+    worker = Worker(layers)
+    for program in HOSTILE:
+        if not greedy & set(program.verdicts) or "ok" in program.verdicts:
+            run = _run(worker, trap, program)
+            assert trap.harm(run) is None, program.name
+            assert run.verdict in program.verdicts, (program.name, run)
+    worker.close()
 
 
 def test_the_corpus_has_teeth_in_a_plain_subprocess() -> None:

@@ -121,14 +121,15 @@ import ctypes, os
 libc = ctypes.CDLL(None)
 libc.sbrk.restype = ctypes.c_void_p
 reader, writer = os.pipe()
-backwards = b'boj-fo-REKRAM'  # so that the search does not find itself
+next_letters = bytes((i + 1) % 256 for i in range(256))  # so that the search does not find itself
+shifted = b'NBSLFS.pg.kpc'
 places = id(object()), id(libc), libc.sbrk(0), ctypes.addressof(ctypes.c_int()), id(type(libc))
 found = pages = 0
 for block in {place >> 26 for place in places}:
     for page in range((block - 1) << 14, (block + 1) << 14):
         if libc.write(writer, ctypes.c_void_p(page << 12), 4096) == 4096:
             pages += 1
-            found += backwards in os.read(reader, 4096)[::-1]
+            found += shifted in os.read(reader, 4096).translate(next_letters)
 print(pages > 500, found > 0)
 """
 
