@@ -44,18 +44,23 @@ def rights(abi: int) -> tuple[Ruleset, int]:
     return Ruleset(files, network, scopes), 24 if abi >= 6 else 16 if abi >= 4 else 8
 
 
-def deny_everything() -> bool:
-    """Shut this process and its children out of all files; False where the kernel has no Landlock.
+def deny_everything() -> int:
+    """Shut this process and its children out of all files, for good.
 
-    Needs no_new_privs. Raises OSError when Landlock is there but refuses.
+    Returns the version in force, 0 where the kernel has no Landlock or refuses it. Needs no_new_privs.
     """
     abi = version()
-    if abi == 0:
-        return False
-    ruleset, size = rights(abi)
+    if abi:
+        try:
+            _restrict(*rights(abi))
+        except OSError:
+            return 0
+    return abi
+
+
+def _restrict(ruleset: Ruleset, size: int) -> None:
     descriptor = libc.syscall(CREATE_RULESET, ctypes.byref(ruleset), ctypes.c_size_t(size), ctypes.c_uint(0))
     try:
         libc.syscall(RESTRICT_SELF, ctypes.c_int(descriptor), ctypes.c_uint(0))
     finally:
         os.close(descriptor)
-    return True

@@ -30,6 +30,7 @@ SPARE_UIDS = 0x70000000
 SPARE_UIDS_16_BIT = 61184
 NUM_SPARE_UIDS_16_BIT = 4096
 
+WRITABLE_FOLDERS = ("/tmp", "/dev/shm", "/var/tmp")
 MAX_OPEN_FILES = 64
 STACK_BYTES = 64 << 20
 LAST_TO_SURVIVE = b"1000"  # the out-of-memory killer's first choice
@@ -44,7 +45,7 @@ def has_capability(number: int) -> bool:
 
 def volunteer_for_the_out_of_memory_killer() -> None:
     """Programs, not the trainer, are to be killed when memory runs out."""
-    with open("/proc/self/oom_score_adj", "wb", buffering=0) as score:
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as score:
         score.write(LAST_TO_SURVIVE)
 
 
@@ -109,24 +110,28 @@ def die_with_parent() -> None:
 
 def enter_empty_root() -> bool:
     """Make a deleted folder the root: nothing is in it, and nothing can be created in it."""
-    if not has_capability(CAP_SYS_CHROOT):
-        os.chdir("/")
-        return False
-    folder = f"/tmp/affine-empty-{os.urandom(8).hex()}"
-    os.mkdir(folder, 0o700)
-    os.chdir(folder)
-    os.rmdir(folder)
-    os.chroot(".")
-    return True
+    name = f"affine-empty-{os.urandom(8).hex()}"
+    for folder in (f"{base}/{name}" for base in WRITABLE_FOLDERS if has_capability(CAP_SYS_CHROOT)):
+        try:
+            os.mkdir(folder, 0o700)
+            os.chdir(folder)
+            os.rmdir(folder)
+            os.chroot(".")
+        except OSError:
+            continue
+        return True
+    os.chdir("/")
+    return False
 
 
 def become_spare_user(process: int) -> bool:
     """Change from root to a uid that owns nothing; False where this process may not."""
     if os.geteuid() != 0:
         return False
+    with contextlib.suppress(OSError):
+        os.setgroups([])
     for uid in (SPARE_UIDS + process, SPARE_UIDS_16_BIT + process % NUM_SPARE_UIDS_16_BIT):
         try:
-            os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
         except OSError:
@@ -155,7 +160,7 @@ def give_up_privileges(layers: Layers, process: int) -> tuple[bool, bool, int]:
     libc.prctl(libc.PR_SET_DUMPABLE, 0)
     libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
     # After the change of user, which clears it.
-    landlock_version = landlock.version() if layers.landlock and landlock.deny_everything() else 0
+    landlock_version = landlock.deny_everything() if layers.landlock else 0
     limit(resource.RLIMIT_CORE, 0)
     limit(resource.RLIMIT_MEMLOCK, 0)
     limit(resource.RLIMIT_MSGQUEUE, 0)
@@ -188,7 +193,7 @@ def files_are_closed(known_file: str) -> bool:
     return (
         _cannot_read(known_file)
         and _cannot_read("/proc/self/status")
-        and all(_cannot_create(f"{folder}/{name}") for folder in ("", ".", "/tmp", "/dev/shm"))
+        and all(_cannot_create(f"{folder}/{name}") for folder in ("", ".", *WRITABLE_FOLDERS))
     )
 
 

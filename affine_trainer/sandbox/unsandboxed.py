@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,6 @@ from pathlib import Path
 
 from affine_trainer.sandbox.protocol import (
     NOT_STOPPED,
-    STOPPED_FOR_CPU,
     STOPPED_FOR_WALL,
     Report,
 )
@@ -69,31 +69,29 @@ def _execute(folder: Path, limits: Limits) -> Report:
             cwd=folder,
             start_new_session=True,
         )
-    stopped = _wait(process, begin + limits.wall_seconds)
-    _, status, usage = os.wait4(process.pid, 0)
+    stopped, status, usage = _wait(process, begin + limits.wall_seconds)
     process.returncode = os.waitstatus_to_exitcode(status)
-    cpu_seconds = usage.ru_utime + usage.ru_stime
-    if stopped == NOT_STOPPED and process.returncode < 0 and cpu_seconds >= limits.cpu_seconds:
-        stopped = STOPPED_FOR_CPU
     return Report(
         exit_code=max(process.returncode, -1),
         signal=max(-process.returncode, 0),
         stopped=stopped,
         started=True,
-        cpu_seconds=cpu_seconds,
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
         wall_seconds=time.perf_counter() - begin,
         peak_rss_bytes=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
     )
 
 
-def _wait(process: subprocess.Popen[bytes], deadline: float) -> int:
-    """Wait until the process has ended, without reaping it, or kill it at the deadline."""
-    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+def _wait(process: subprocess.Popen[bytes], deadline: float) -> tuple[int, int, resource.struct_rusage]:
+    """Wait until the process has ended, or end it at the deadline; why it was stopped, status, usage."""
+    while True:
+        reaped, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if reaped:
+            return NOT_STOPPED, status, usage
         if time.perf_counter() > deadline:
             process.kill()
-            return STOPPED_FOR_WALL
+            return STOPPED_FOR_WALL, *os.wait4(process.pid, 0)[1:]
         time.sleep(0.002)
-    return NOT_STOPPED
 
 
 def _read(path: Path, limit: int) -> tuple[str, bool]:
