@@ -66,13 +66,9 @@ def with_generate(model: Any, prompts: list[list[int]], sampling: Sampling) -> i
     return sum(1 for row in output[:, width:].tolist() for token in row if token != PAD)
 
 
-def tokens_per_second(run: Callable[[int], int], repeats: int) -> float:
-    rates = []
-    for seed in range(repeats):
-        start = time.perf_counter()
-        tokens = run(seed)
-        rates.append(tokens / (time.perf_counter() - start))
-    return statistics.median(rates)
+def tokens_per_second(method: Callable[..., int], *arguments: Any) -> float:
+    start = time.perf_counter()
+    return method(*arguments) / (time.perf_counter() - start)
 
 
 def main() -> None:
@@ -85,16 +81,16 @@ def main() -> None:
     model, prompts = random_model(arguments.device), random_prompts(arguments.batch)
     millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     print(f"{millions:.2f} M parameters, batch {arguments.batch}, {torch.get_num_threads()} thread(s)")
-    rates = {}
-    for name, method in (("generate", with_generate), ("decode", with_decode)):
-        rates[name] = tokens_per_second(
-            lambda seed, method=method: method(
-                model, prompts, Sampling(1.0, 1.0, arguments.max_new_tokens, seed)
-            ),
-            arguments.repeats,
-        )
-        print(f"{name:10} {rates[name]:8.0f} tokens/s")
-    print(f"decode is {rates['decode'] / rates['generate']:.2f} x as fast")
+    methods = {"generate": with_generate, "decode": with_decode}
+    rates: dict[str, list[float]] = {name: [] for name in methods}
+    for seed in range(arguments.repeats + 1):
+        sampling = Sampling(1.0, 1.0, arguments.max_new_tokens, seed)
+        for name, method in methods.items():  # in turns, so that other load on the machine meets both
+            rates[name].append(tokens_per_second(method, model, prompts, sampling))
+    for name, found in rates.items():
+        print(f"{name:10} {statistics.median(found[1:]):8.0f} tokens/s")  # the first round warms up
+    ratios = [ours / theirs for ours, theirs in zip(rates["decode"], rates["generate"], strict=True)][1:]
+    print(f"decode is {statistics.median(ratios):.2f} x as fast ({min(ratios):.2f} to {max(ratios):.2f})")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import huggingface_hub
 import torch
+import transformers
 from huggingface_hub.errors import HfHubHTTPError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -20,6 +21,9 @@ from affine_trainer.records import Completion, Conversation, Message, Sampling
 
 # The base error of the HTTP library beneath the hub's client, which differs between the client's versions.
 HTTP_ERROR: type[Exception] = next(c for c in HfHubHTTPError.__mro__ if c.__name__ == "HTTPError")
+
+# Weights below this size load in well under two seconds, and need no progress bar.
+QUIET_BYTES = 500_000_000
 
 # Stands for the assistant's text when the template's own text around an observation is looked up.
 _PLACEHOLDER = "\N{SYMBOL FOR UNIT SEPARATOR}reply\N{SYMBOL FOR UNIT SEPARATOR}"
@@ -152,8 +156,15 @@ def load_model(name: str, config: Config) -> PreTrainedModel:
     path = model_path(name)
     base = model_path(config.model.name) if is_adapter(path) else path
     options = {"dtype": model_dtype(config), "attn_implementation": config.model.attn_implementation}
+    if 0 < weight_bytes(base) < QUIET_BYTES:
+        transformers.utils.logging.disable_progress_bar()
     model = _from_pretrained(AutoModelForCausalLM, base, config, **options)
     return merged(model, path) if is_adapter(path) else model.eval()
+
+
+def weight_bytes(path: str) -> int:
+    """The size of a local folder's safetensors; 0 for a hub id."""
+    return sum(file.stat().st_size for file in Path(path).glob("*.safetensors"))
 
 
 def merged(model: PreTrainedModel, adapter: str) -> PreTrainedModel:

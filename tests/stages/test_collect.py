@@ -39,6 +39,7 @@ SETTINGS = (
     "evaluation.unseen_family_samples=5",
     "rl_training.validation_samples=12",
 )
+WEIGHTED = "data.affine.weights={sat: 1, abd: 2, ded: 3}"
 
 
 @pytest.fixture(autouse=True)
@@ -68,8 +69,19 @@ def files_of(folder: Path) -> dict[str, str]:
     return {name: entry["sha256"] for name, entry in manifest.files.items()}
 
 
-def test_samples_follow_the_weights_and_the_split() -> None:
-    folder = collect(config_with("data.affine.weights={sat: 1, abd: 2, ded: 3}"))
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What all three environments give with `WEIGHTED`, made once for the tests that only read it."""
+    place = tmp_path_factory.mktemp("collected")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setattr(stage, "MIN_RL_TASKS", 80)
+        save_tiny_model(Path("base"))
+        return place / collect(config_with(WEIGHTED))
+
+
+def test_samples_follow_the_weights_and_the_split(collected: Path) -> None:
+    folder = collected
     train, validation = rows_of(folder, "train"), rows_of(folder, "validation")
     assert Counter(row["environment"] for row in [*train, *validation]) == {
         "affine:sat": 10,
@@ -84,9 +96,8 @@ def test_samples_follow_the_weights_and_the_split() -> None:
     assert len({row["environment"] for row in train[:12]}) > 1, "the rows must be shuffled over environments"
 
 
-def test_every_written_reply_passes_its_grader_again() -> None:
-    config = config_with()
-    folder = collect(config)
+def test_every_written_reply_passes_its_grader_again(collected: Path) -> None:
+    config, folder = config_with(WEIGHTED), collected
     with open_sandbox(config) as sandbox:
         sets = task_sets(config, sandbox)
         for row in [*rows_of(folder, "train"), *rows_of(folder, "validation")]:
@@ -98,9 +109,8 @@ def test_every_written_reply_passes_its_grader_again() -> None:
             assert grade is not None and grade.success
 
 
-def test_no_key_and_no_content_stands_in_two_splits() -> None:
-    config = config_with()
-    folder = collect(config)
+def test_no_key_and_no_content_stands_in_two_splits(collected: Path) -> None:
+    config, folder = config_with(WEIGHTED), collected
     lists = json.loads((folder / "tasks.json").read_text())
     splits = {split: {row["task_key"] for row in rows_of(folder, split)} for split in ("train", "validation")}
     for section in ("rl", "validation", "evaluation"):
@@ -122,7 +132,7 @@ def test_no_key_and_no_content_stands_in_two_splits() -> None:
                 assert not contents[first] & contents[second], (first, second)
     audit = json.loads((folder / "audit.json").read_text())
     assert audit["overlaps"]["train/evaluation"] == {"keys": 0, "contents": 0}
-    assert audit["counts"]["train"]["affine:sat@small"] == 18
+    assert audit["counts"]["train"]["affine:sat@small"] == 9
 
 
 def contents_of(config: Config, keys: set[str]) -> set[tuple[str, str]]:
