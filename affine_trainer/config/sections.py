@@ -61,7 +61,7 @@ class AffineDataConfig(Section):
 class DataConfig(Section):
     """What `collect` gathers."""
 
-    num_samples: int = Field(default=3000, ge=2, le=10_000_000)
+    num_samples: int = Field(default=9000, ge=2, le=10_000_000)
     train_split: float = Field(default=0.9, gt=0.0, lt=1.0)
     prompts: str | None = Field(default=None, description="a folder with one template file an environment")
     affine: AffineDataConfig = AffineDataConfig()
@@ -70,17 +70,17 @@ class DataConfig(Section):
 class TrainingConfig(Section):
     """Supervised fine-tuning."""
 
-    use_lora: bool = True
+    use_lora: bool = False
     lora_r: int = Field(default=32, ge=1, le=1024)
     lora_alpha: int = Field(default=64, ge=1, le=4096)
     lora_dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     lora_target_modules: tuple[str, ...] = Field(
         default=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"), min_length=1
     )
-    num_epochs: int = Field(default=3, ge=1, le=1000)
+    num_epochs: int = Field(default=1, ge=1, le=1000)
     batch_size: int = Field(default=16, ge=1, le=4096)
     gradient_accumulation_steps: int = Field(default=1, ge=1, le=4096)
-    learning_rate: float = Field(default=2e-3, gt=0.0, le=1.0)
+    learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
     warmup_steps: int = Field(default=20, ge=0, le=1_000_000)
     lr_schedule: Schedule = "cosine"
     min_lr_ratio: float = Field(default=0.1, ge=0.0, le=1.0)
@@ -89,14 +89,14 @@ class TrainingConfig(Section):
     bf16: bool = False
     gradient_checkpointing: bool = False
     logging_steps: int = Field(default=10, ge=1, le=1_000_000)
-    eval_steps: int = Field(default=50, ge=1, le=1_000_000)
+    eval_steps: int = Field(default=100, ge=1, le=1_000_000)
     save_total_limit: int = Field(default=3, ge=1, le=1000)
 
 
 class RLConfig(Section):
     """PPO: `num_rollouts` iterations of `rollout_batch_size` episodes, `ppo_epochs` passes over each."""
 
-    num_rollouts: int = Field(default=60, ge=1, le=1_000_000)
+    num_rollouts: int = Field(default=50, ge=1, le=1_000_000)
     rollout_batch_size: int = Field(default=128, ge=2, le=65536)
     mini_batch_size: int = Field(default=64, ge=1, le=65536, description="episodes an optimiser step")
     micro_batch_size: int = Field(default=32, ge=1, le=65536, description="episodes a forward pass")
@@ -104,15 +104,15 @@ class RLConfig(Section):
     clip_range: float = Field(default=0.2, gt=0.0, lt=1.0)
     clip_range_value: float = Field(default=0.2, gt=0.0, le=1000.0)
     vf_coef: float = Field(default=0.5, ge=0.0, le=100.0)
-    entropy_coef: float = Field(default=0.01, ge=0.0, le=10.0)
+    entropy_coef: float = Field(default=0.003, ge=0.0, le=10.0)
     entropy_decay: float = Field(default=0.9995, gt=0.0, le=1.0, description="factor an optimiser step")
     entropy_floor: float = Field(default=0.001, ge=0.0, le=10.0)
-    kl_coef: float = Field(default=0.1, ge=0.0, le=100.0, description="0 leaves the reference model out")
+    kl_coef: float = Field(default=0.01, ge=0.0, le=100.0, description="0 leaves the reference model out")
     gamma: float = Field(default=0.99, ge=0.0, le=1.0)
     gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0)
     gae_level: Literal["turn", "token"] = "turn"
     normalize_advantages: bool = True
-    learning_rate: float = Field(default=3e-4, gt=0.0, le=1.0)
+    learning_rate: float = Field(default=2e-4, gt=0.0, le=1.0)
     critic_learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
     critic_hidden_size: int = Field(default=256, ge=1, le=65536)
     lr_schedule: Schedule = "cosine"
@@ -169,7 +169,7 @@ class SamplingConfig(Section):
     beta_prior_alpha: float = Field(default=0.5, gt=0.0, le=100.0)
     beta_prior_beta: float = Field(default=0.5, gt=0.0, le=100.0)
     bootstrap_samples: int = Field(default=10_000, ge=100, le=10_000_000)
-    epsilon: float = Field(default=0.0, ge=0.0, lt=1.0, description="a smaller difference counts as none")
+    epsilon: float = Field(default=0.01, ge=0.0, lt=1.0, description="a smaller difference counts as none")
     decision_probability: float = Field(
         default=0.9, gt=0.5, lt=1.0, description="posterior needed for a verdict"
     )
