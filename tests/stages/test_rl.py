@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rich
 import torch
 from peft import PeftModel, get_peft_model
 from safetensors.torch import load_file
@@ -21,7 +23,7 @@ from affine_trainer.artifacts import data_dir, model_dir, read_jsonl, read_manif
 from affine_trainer.config import Config, load_config
 from affine_trainer.errors import ConfigError, DataError, StageError
 from affine_trainer.learning.adapters import lora_config
-from affine_trainer.stages.rl import rl
+from affine_trainer.stages.rl import read_tasks, rl
 from tests.tiny_model import save_tiny_model, tiny_model, tiny_tokenizer
 
 REPOSITORY = Path(__file__).parents[2]
@@ -32,7 +34,7 @@ SETTINGS = (
     "data.affine.environments=[sat]",
     "training.lora_r=4",
     "training.lora_alpha=8",
-    "rl_training.num_rollouts=6",
+    "rl_training.num_rollouts=4",
     "rl_training.rollout_batch_size=8",
     "rl_training.mini_batch_size=4",
     "rl_training.micro_batch_size=4",
@@ -43,23 +45,42 @@ SETTINGS = (
 )
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A folder in which the stage has run once, and what it said."""
+
+    folder: Path
+    config: Config
+    said: str
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The stage run to its end on the folders that collect and sft would leave, around a tiny model."""
+    folder = tmp_path_factory.mktemp("rl")
+    (folder / "config.yaml").write_text("run: t\n")
+    config = load_config(folder / "config.yaml", SETTINGS)
+    save_tiny_model(folder / "base")
+    with pytest.MonkeyPatch.context() as patch, rich.get_console().capture() as captured:
+        patch.chdir(folder)
+        prepare(config)
+        assert rl(config) == model_dir(config, "rl_best")
+    return Finished(folder, config, captured.get())
+
+
 @pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """The folders that collect and sft would leave, around a tiny model, in an empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "config.yaml").write_text("run: t\n")
-    config = load_config(tmp_path / "config.yaml", SETTINGS)
-    save_tiny_model(tmp_path / "base")
-    prepare(config)
-    return config
+def config(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """The finished run's config, in its folder."""
+    monkeypatch.chdir(finished.folder)
+    return finished.config
 
 
-def prepare(config: Config, *, tasks: Any = None) -> None:
+def prepare(config: Config) -> None:
     data, sft = data_dir(config), model_dir(config, "sft_final")
     lists = {"rl": {"affine:sat@small": [*range(2_000_000, 2_000_040)]}}
     lists["validation"] = {"affine:sat@small": [*range(1_000_000, 1_000_008)]}
     with stage_folder("collect", data, config, reads=("seed",), inputs={}, force=True) as folder:
-        write_json(data / "tasks.json", lists if tasks is None else tasks)
+        write_json(data / "tasks.json", lists)
         folder.finish({})
     with stage_folder("sft", sft, config, reads=("seed",), inputs={}, force=True) as folder:
         save_sft_adapter(config, sft)
@@ -89,82 +110,85 @@ def untimed(metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_both_models_load_with_plain_peft_on_the_pristine_base_and_their_critics_lie_beside(
-    config: Config, capsys: pytest.CaptureFixture[str]
+    config: Config,
 ) -> None:
-    best = rl(config)
-    assert best == model_dir(config, "rl_best")
     for leaf in ("rl_best", "rl_final"):
         folder = model_dir(config, leaf)
-        manifest = read_manifest(folder)
-        assert manifest is not None
+        assert read_manifest(folder) is not None
         base = Qwen3ForCausalLM.from_pretrained("base", dtype=torch.float32)
         loaded = PeftModel.from_pretrained(base, folder)
         assert loaded.peft_config["default"].r == 8
         assert set(load_file(folder / "critic.safetensors")) >= {"value.weight", "value.bias"}
         settings = json.loads((folder / "adapter_config.json").read_text())
         assert settings["base_model_name_or_path"] == "base"
-    metrics = manifest.metrics
-    assert metrics["iterations"] == 6
-    assert metrics["optimiser_steps"] == 6 * 2 * 2
+
+
+def test_the_manifest_says_how_many_steps_there_were_and_what_ended_the_run(config: Config) -> None:
+    metrics = read_manifest(model_dir(config, "rl_best")).metrics
+    assert metrics["iterations"] == 4
+    assert metrics["optimiser_steps"] == 4 * 2 * 2
     assert metrics["stop_reason"] == "num_rollouts"
-    said = capsys.readouterr().out
-    assert "every episode earned 0" in said
-    assert "next: affine eval" in said
 
+
+def test_events_hold_every_iteration_and_validation_and_the_last_tokens_are_kept(config: Config) -> None:
     rows = events(config)
-    assert [row["step"] for row in rows] == [0, 1, 2, 3, 3, 4, 5, 6, 6]
-    report = rows[1]
-    assert {"rl/reward", "rl/success", "rl/reward/affine:sat@small", "rl/kl_divergence"} <= report.keys()
-    assert {"rl/completion_length", "rl/explained_variance", "rl/clip_fraction"} <= report.keys()
+    assert [row["step"] for row in rows] == [0, 1, 2, 3, 3, 4, 4]
+    assert {"rl/reward", "rl/success", "rl/reward/affine:sat@small", "rl/kl_divergence"} <= rows[1].keys()
+    assert {"rl/completion_length", "rl/explained_variance", "rl/clip_fraction"} <= rows[1].keys()
     tokens = Path("logs") / "t" / "rl" / "tokens"
-    assert [path.name for path in tokens.iterdir()] == ["iteration-000006.safetensors"]
+    assert [path.name for path in tokens.iterdir()] == ["iteration-000004.safetensors"]
 
-    capsys.readouterr()
-    assert rl(config) == best
+
+def test_equal_rewards_are_explained_and_the_end_names_the_next_command(finished: Finished) -> None:
+    assert "every episode earned 0" in finished.said
+    assert "next: affine eval" in finished.said
+
+
+def test_a_finished_run_is_not_done_again(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    before = events(config)
+    rl(config)
     assert "nothing to do" in capsys.readouterr().out
+    assert events(config) == before
 
 
 def test_rl_best_is_the_sft_model_where_no_validation_beat_it(config: Config) -> None:
     """On tasks that a random model never solves, the first validation stays the best."""
-    best = rl(config)
+    best = model_dir(config, "rl_best")
     assert read_manifest(best).metrics["best_iteration"] == 0
-    base = Qwen3ForCausalLM.from_pretrained("base", dtype=torch.float32)
     ids = torch.arange(5, 25)[None]
-    with torch.no_grad():
-        ours = PeftModel.from_pretrained(base, best).eval()(ids).logits
+    logits = []
+    for adapter in (best, model_dir(config, "sft_final")):
         base = Qwen3ForCausalLM.from_pretrained("base", dtype=torch.float32)
-        sft = PeftModel.from_pretrained(base, model_dir(config, "sft_final")).eval()(ids).logits
-    assert torch.allclose(ours, sft, atol=1e-5)
+        with torch.no_grad():
+            logits.append(PeftModel.from_pretrained(base, adapter).eval()(ids).logits)
+    assert torch.allclose(*logits, atol=1e-5)
 
 
-def test_a_run_killed_with_sigkill_goes_on_and_ends_like_the_undisturbed_one(
-    config: Config, tmp_path: Path
-) -> None:
-    rl(config)
-    expected = {
-        "events": events(config),
-        "metrics": untimed(read_manifest(model_dir(config, "rl_best")).metrics),
-        "weights": load_file(model_dir(config, "rl_final") / "adapter_model.safetensors"),
-    }
-    other = load_config(tmp_path / "config.yaml", (*SETTINGS, "run=killed"))
+def test_a_run_killed_with_sigkill_goes_on_and_ends_like_the_undisturbed_one(config: Config) -> None:
+    other = load_config(Path("config.yaml"), (*SETTINGS, "run=killed"))
     prepare(other)
-    kill_after_first_checkpoint(tmp_path)
+    kill_after_first_checkpoint()
     assert read_manifest(model_dir(other, "rl_best")) is None
     rl(other)
-    assert events(other) == expected["events"]
-    assert untimed(read_manifest(model_dir(other, "rl_best")).metrics) == expected["metrics"]
-    weights = load_file(model_dir(other, "rl_final") / "adapter_model.safetensors")
-    assert all(torch.equal(weights[name], value) for name, value in expected["weights"].items())
+    assert events(other) == events(config)
+    ours, theirs = (read_manifest(model_dir(c, "rl_best")).metrics for c in (other, config))
+    assert untimed(ours) == untimed(theirs)
+    for leaf in ("rl_best", "rl_final"):
+        for name in ("adapter_model.safetensors", "critic.safetensors"):
+            ours, theirs = (load_file(model_dir(c, leaf) / name) for c in (other, config))
+            assert all(torch.equal(ours[key], value) for key, value in theirs.items())
 
 
-def kill_after_first_checkpoint(folder: Path) -> None:
+def kill_after_first_checkpoint() -> None:
     code = (
-        "from pathlib import Path; from affine_trainer.config import load_config; from affine_trainer.stages.rl import rl;"
+        "from pathlib import Path\n"
+        "from affine_trainer.config import load_config\n"
+        "from affine_trainer.stages.rl import rl\n"
         f"rl(load_config(Path('config.yaml'), {(*SETTINGS, 'run=killed')!r}))"
     )
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=environment)
-    state = folder / "models" / "killed" / "rl_checkpoints" / "checkpoint-8" / "trainer_state.json"
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    state = Path("models/killed/rl_checkpoints/checkpoint-8/trainer_state.json")
     deadline = time.monotonic() + 300
     while not state.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -187,15 +211,14 @@ def test_without_data_the_command_to_run_is_named(config: Config) -> None:
 
 
 @pytest.mark.parametrize("tasks", [{}, {"rl": {}}, {"rl": [1, 2]}, {"rl": {"affine:sat@small": []}}])
-def test_a_task_file_without_tasks_is_refused_with_its_path(config: Config, tasks: Any) -> None:
-    prepare(config, tasks=tasks)
+def test_a_task_file_without_tasks_is_refused_with_its_path(tmp_path: Path, tasks: Any) -> None:
+    write_json(tmp_path / "tasks.json", tasks)
     with pytest.raises(DataError, match=r"tasks\.json"):
-        rl(config)
+        read_tasks(tmp_path / "tasks.json", "rl")
 
 
-def test_a_changed_key_is_named_and_nothing_is_lost(config: Config, tmp_path: Path) -> None:
-    rl(config)
-    changed = load_config(tmp_path / "config.yaml", (*SETTINGS, "rl_training.gamma=0.5"))
+def test_a_changed_key_is_named_and_nothing_is_lost(config: Config) -> None:
+    changed = load_config(Path("config.yaml"), (*SETTINGS, "rl_training.gamma=0.5"))
     with pytest.raises(StageError, match=r"rl_training\.gamma"):
         rl(changed)
     assert read_manifest(model_dir(config, "rl_best")) is not None
