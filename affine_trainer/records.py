@@ -1,4 +1,4 @@
-"""What passes between the rooms of the house: tasks, steps, grades, completions, episodes, and the protocols."""
+"""What passes between the rooms of the house: tasks, steps, grades, completions, episodes, protocols."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """The verdict on one play: `reward` is the validator's score, `success` the environment's own predicate."""
+    """The verdict on one play: `reward` is the validator's score, `success` the environment's predicate."""
 
     reward: float
     success: bool
