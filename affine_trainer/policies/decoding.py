@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
+from affine_trainer.errors import AffineError
 from affine_trainer.records import Sampling
 
 
@@ -216,13 +217,19 @@ def decode(
 ) -> list[Decoded]:
     """Sample one continuation of every prompt (token ids) until a stop token or `sampling.max_new_tokens`.
 
-    A pure function of its arguments: batches of the same prompts and seed give the same tokens.
+    A pure function of its arguments: batches of the same prompts and seed give the same tokens. AffineError
+    when the model gives NaN.
     """
     results = [Decoded() for _ in prompts]
     open_rows = OpenRows(model, prompts, pad_id)
     generator = torch.Generator().manual_seed(sampling.seed)
     for step in range(sampling.max_new_tokens):
         uniforms = uniform_draws(generator, len(prompts))[open_rows.rows]
+        if open_rows.logits.amax().isnan():
+            raise AffineError(
+                "the model's output is not a number (NaN): its weights are broken, as after a training that "
+                "diverged; lower the learning rate, or use an earlier checkpoint"
+            )
         tokens, logprobs = draw(open_rows.logits, uniforms, sampling)
         sampled = zip(open_rows.rows, tokens.tolist(), logprobs.tolist(), strict=True)
         keep = []

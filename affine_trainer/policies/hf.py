@@ -208,8 +208,9 @@ def model_dtype(config: Config) -> str:
 def _from_pretrained(kind: Any, path: str, config: Config, **options: Any) -> Any:
     local = Path(path).is_dir()
     if not local:
-        options["revision"] = config.model.revision
-        _require_hub_model(path, config.model.revision)
+        revision = config.model.revision if path == config.model.name else None
+        options["revision"] = revision
+        _require_hub_model(path, revision)
     try:
         return kind.from_pretrained(
             path, trust_remote_code=config.model.trust_remote_code, local_files_only=local, **options

@@ -119,6 +119,14 @@ def test_draws_follow_the_distribution() -> None:
     torch.testing.assert_close(logprobs.exp(), probabilities[tokens])
 
 
+@pytest.mark.parametrize("sampling", [GREEDY, SAMPLED])
+def test_broken_weights_are_named_instead_of_sampled_from(sampling: Sampling) -> None:
+    model = tiny_model()
+    torch.nn.init.constant_(model.model.norm.weight, float("nan"))
+    with pytest.raises(AffineError, match="not a number"):
+        run(model, some_prompts(3), sampling)
+
+
 def test_the_seed_alone_decides_what_is_sampled() -> None:
     model, prompts = tiny_model(), some_prompts()
     first, again = run(model, prompts, SAMPLED), run(model, prompts, SAMPLED)
