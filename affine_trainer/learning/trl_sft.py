@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import random
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,17 +14,15 @@ import torch
 from accelerate import PartialState
 from datasets import Dataset
 from peft import LoraConfig, PeftModel
-from torch.utils.data import Sampler
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from affine_trainer.config import TrainingConfig
 from affine_trainer.errors import AffineError, StageError
-from affine_trainer.records import seed_from
+from affine_trainer.learning.row_order import ReproducibleOrder
 
 IGNORED = -100  # the label of a token that is not scored
-BATCHES_SORTED_TOGETHER = 8  # more: less padding; fewer: batches that mix more kinds of rows
 EVENT_NAMES = {  # the trainer's name -> ours
     "loss": "train_loss",
     "learning_rate": "learning_rate",
@@ -43,41 +40,6 @@ class LogEvent(Protocol):
     """Where metrics go: `Tracker.log`."""
 
     def __call__(self, metrics: Mapping[str, float], step: int) -> None: ...
-
-
-class ReproducibleOrder(Sampler[int]):
-    """Batches of rows of similar length, in an order that is a function of (seed, epoch).
-
-    Rows are shuffled, sorted by length within groups of a few batches, and the batches shuffled again:
-    transformers' own sampler leaves them sorted, so that one kind of task is trained on for many steps, and
-    draws from torch's global generator, whose state a resumed epoch does not start from.
-    """
-
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
-        self.lengths = lengths
-        self.batch_size = batch_size
-        self.seed = seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        draw = random.Random(seed_from(self.seed, self.epoch))
-        rows = draw.sample(range(len(self.lengths)), len(self.lengths))
-        batches = []
-        for group in _cut(rows, self.batch_size * BATCHES_SORTED_TOGETHER):
-            batches += _cut(sorted(group, key=self.lengths.__getitem__), self.batch_size)
-        draw.shuffle(batches)
-        batches.sort(key=lambda batch: len(batch) < self.batch_size)  # a smaller one comes last
-        return (row for batch in batches for row in batch)
-
-
-def _cut(rows: Sequence[int], size: int) -> list[Sequence[int]]:
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 class CompletionTrainer(SFTTrainer):

@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import torch
 from affine_trainer.artifacts import data_dir, read_manifest, stage_folder, write_jsonl
 from affine_trainer.config import Config, load_config
 from affine_trainer.errors import AffineError, ConfigError, DataError, StageError
-from affine_trainer.learning.trl_sft import ReproducibleOrder, build_trainer, num_steps
+from affine_trainer.learning.trl_sft import build_trainer, num_steps
 from affine_trainer.policies.hf import encode_completion, encode_prompt, load_model, load_policy
 from affine_trainer.records import Conversation, Message, Sampling
 from affine_trainer.stages.sft import encode_row, sft, summarise
@@ -25,6 +24,7 @@ from tests.tiny_model import save_tiny_model, tiny_model, tiny_tokenizer
 ROOT = Path(__file__).parents[2]
 SETTINGS = (
     "model.name=base",
+    "training.use_lora=true",
     "training.num_epochs=3",
     "training.batch_size=4",
     "training.eval_steps=10",
@@ -109,15 +109,21 @@ def test_the_evaluation_loss_is_the_mean_over_scored_tokens(config):
     assert metrics_of(path)["eval_loss"] == pytest.approx(nll / scored, abs=1e-5)
 
 
-def test_a_killed_run_ends_with_the_metrics_and_weights_of_an_undisturbed_one(config, tmp_path, monkeypatch):
-    undisturbed = sft(config).resolve()
-    history = [{k: v for k, v in event.items() if k not in ("time", "sft/seconds")} for event in events()]
+@pytest.mark.parametrize(
+    ("use_lora", "weights"), [("true", "adapter_model.safetensors"), ("false", "model.safetensors")]
+)
+def test_a_killed_run_ends_with_the_metrics_and_weights_of_an_undisturbed_one(
+    tmp_path, monkeypatch, use_lora, weights
+):
+    settings = [*SETTINGS, f"training.use_lora={use_lora}"]
     monkeypatch.chdir(tmp_path)
+    undisturbed = sft(work_in(tmp_path / "undisturbed", settings[-1])).resolve()
+    history = [{k: v for k, v in event.items() if k not in ("time", "sft/seconds")} for event in events()]
     killed = tmp_path / "killed"
-    killed_config = work_in(killed)
+    killed_config = work_in(killed, settings[-1])
     program = (
         "from affine_trainer.config import load_config; from affine_trainer.stages.sft import sft; "
-        f"sft(load_config(None, {list(SETTINGS)!r}))"
+        f"sft(load_config(None, {settings!r}))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, "-c", program], cwd=killed, env=environment)
@@ -127,7 +133,6 @@ def test_a_killed_run_ends_with_the_metrics_and_weights_of_an_undisturbed_one(co
     assert read_manifest(killed / "models/default/sft_final") is None
     resumed = sft(killed_config)
     assert metrics_of(resumed) == metrics_of(undisturbed)
-    weights = "adapter_model.safetensors"
     assert (resumed / weights).read_bytes() == (undisturbed / weights).read_bytes()
     assert [{k: v for k, v in e.items() if k not in ("time", "sft/seconds")} for e in events()] == history
 
@@ -292,25 +297,3 @@ def test_the_summary_says_when_the_loss_was_still_falling():
     assert not summarise(history(3.0, 2.0, 1.999), train, 1)["still_falling"]
     assert not summarise(history(3.0, 1.0, 2.0), train, 1)["still_falling"]
     assert summarise(history(3.0, 1.0, 2.0), train, 1)["best_step"] == 2
-
-
-def test_an_epoch_visits_every_row_once_in_batches_of_like_length():
-    draw = random.Random(0)
-    lengths = [draw.choice([10, 50, 100]) + draw.randrange(10) for _ in range(203)]
-    order = ReproducibleOrder(lengths, batch_size=8, seed=1)
-    rows = list(order)
-    assert sorted(rows) == list(range(203)) and len(order) == 203
-    batches = [[lengths[row] for row in rows[start : start + 8]] for start in range(0, 203, 8)]
-    padded = sum(len(batch) * max(batch) for batch in batches)
-    assert padded < 1.25 * sum(lengths)
-    longest = [max(batch) for batch in batches]
-    assert longest != sorted(longest) and longest != sorted(longest, reverse=True)
-
-
-def test_the_order_is_a_function_of_seed_and_epoch():
-    lengths = list(range(60))
-    first, again = (list(ReproducibleOrder(lengths, 4, seed=3)) for _ in range(2))
-    assert first == again
-    other = ReproducibleOrder(lengths, 4, seed=3)
-    other.set_epoch(1)
-    assert list(other) != first and list(ReproducibleOrder(lengths, 4, seed=4)) != first
