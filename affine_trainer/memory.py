@@ -168,7 +168,12 @@ def _rl(config: Config, model: Architecture, weight_bytes: int) -> dict[str, int
     rollout = _generation(config, model, rl.rollout_batch_size, weight_bytes)
     update = _backward(config, model, rl.micro_batch_size)
     phase = max(rollout, update, key=lambda parts: sum(parts.values()))
-    return {"runtime": RUNTIME_BYTES, **_states(config, model, weight_bytes), "critic": critic, **phase}
+    states = _states(config, model, weight_bytes)
+    if (
+        rl.kl_coef and not config.training.use_lora
+    ):  # with LoRA the reference is the model without its adapter
+        states["reference"] = states["weights"]
+    return {"runtime": RUNTIME_BYTES, **states, "critic": critic, **phase}
 
 
 def _eval(config: Config, model: Architecture, weight_bytes: int) -> dict[str, int]:

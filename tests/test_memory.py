@@ -120,3 +120,16 @@ def test_checkpointing_and_lora_each_save_memory_and_longer_prompts_cost_it():
     assert sft_bytes("training.gradient_checkpointing=true") < plain
     assert sft_bytes("training.use_lora=false") > plain
     assert sft_bytes("model.max_prompt_tokens=4096") > plain
+
+
+def test_a_reference_model_is_counted_where_ppo_has_no_adapter_to_switch_off():
+    sizes = architecture_of("Qwen/Qwen3-4B")
+    assert sizes is not None
+
+    def parts(*overrides: str) -> dict[str, int]:
+        found = estimates(load_config(None, overrides), sizes, on_gpu=True)
+        return next(estimate.parts for estimate in found if estimate.stage == "rl")
+
+    assert "reference" in parts("training.use_lora=false", "rl_training.kl_coef=0.1")
+    assert "reference" not in parts("training.use_lora=false", "rl_training.kl_coef=0")
+    assert "reference" not in parts("training.use_lora=true", "rl_training.kl_coef=0.1")
