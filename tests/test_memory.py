@@ -112,7 +112,7 @@ def test_checkpointing_and_lora_each_save_memory_and_longer_prompts_cost_it():
     assert sizes is not None
 
     def sft_bytes(*overrides: str) -> int:
-        settings = ["training.bf16=true", "model.dtype=bfloat16", *overrides]
+        settings = ["training.bf16=true", "model.dtype=bfloat16", "training.use_lora=true", *overrides]
         found = estimates(load_config(None, settings), sizes, on_gpu=True)
         return next(estimate.total for estimate in found if estimate.stage == "sft")
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from affine_trainer.config import Config
+from affine_trainer.config import load_config
 from affine_trainer.errors import DataError, StageError
 from affine_trainer.stages.compare import compare
 from tests.evaluations import episode, episodes, write_evaluation
 
-CONFIG = Config()
+CONFIG = load_config(None, ["sampling.epsilon=0.0"])
 SAT, ABD, DED = "affine:sat@small", "affine:abd@generated-v1", "affine:ded@generated-v1"
 EPISODES = "logs/default/eval/{}/episodes.jsonl"
 
