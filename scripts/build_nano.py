@@ -2,8 +2,8 @@
 
     python scripts/build_nano.py --out affine_trainer/nano
 
-`--start-from FOLDER --first-document N` goes on from a model built earlier, with documents it has not seen; the
-record in build.json then holds both parts.
+`--start-from FOLDER --first-document N` goes on from a model built earlier, with documents it has not seen;
+the record in build.json then holds both parts.
 
 Seeded: the same machine type gives the same text, the same tokenizer and the same order of batches; the
 weights agree up to the hardware's arithmetic.
