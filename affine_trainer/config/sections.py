@@ -96,7 +96,7 @@ class TrainingConfig(Section):
 class RLConfig(Section):
     """PPO: `num_rollouts` iterations of `rollout_batch_size` episodes, `ppo_epochs` passes over each."""
 
-    num_rollouts: int = Field(default=50, ge=1, le=1_000_000)
+    num_rollouts: int = Field(default=60, ge=1, le=1_000_000)
     rollout_batch_size: int = Field(default=128, ge=2, le=65536)
     mini_batch_size: int = Field(default=64, ge=1, le=65536, description="episodes an optimiser step")
     micro_batch_size: int = Field(default=32, ge=1, le=65536, description="episodes a forward pass")
