@@ -80,7 +80,7 @@ class TrainingConfig(Section):
     num_epochs: int = Field(default=1, ge=1, le=1000)
     batch_size: int = Field(default=16, ge=1, le=4096)
     gradient_accumulation_steps: int = Field(default=1, ge=1, le=4096)
-    learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
+    learning_rate: float = Field(default=5e-4, gt=0.0, le=1.0)
     warmup_steps: int = Field(default=20, ge=0, le=1_000_000)
     lr_schedule: Schedule = "cosine"
     min_lr_ratio: float = Field(default=0.1, ge=0.0, le=1.0)
