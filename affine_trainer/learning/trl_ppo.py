@@ -7,6 +7,7 @@ loss is a mean over the action tokens of a whole optimiser step, however it is c
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import shutil
@@ -27,6 +28,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
+from trl.trainer.utils import add_fused_lm_head
 
 from affine_trainer.artifacts import write_json
 from affine_trainer.config import Config
@@ -65,24 +67,32 @@ class PPOTrainer(GRPOTrainer):
         self._means = RunningMeans()
         self._batch_metrics: dict[str, float] = {}
         self._gradient_norms: list[Tensor] = []
+        use_lora = config.training.use_lora
+        # TRL would load the reference of a fully trained model from the path it came from, which need not be
+        # where training starts.
+        reference = copy.deepcopy(model) if rl.kl_coef and not use_lora else None
         super().__init__(
-            model=model,
+            model=model if use_lora else model.requires_grad_(True),
             reward_funcs=[_rewards_come_with_the_episodes],
-            args=_arguments(config, output_dir),
+            args=_arguments(config, output_dir, beta=rl.kl_coef if use_lora else 0.0),
             train_dataset=Dataset.from_dict({"prompt": [""]}),
             processing_class=tokenizer,
-            peft_config=lora_config(config.training) if config.training.use_lora else None,
+            peft_config=lora_config(config.training) if use_lora else None,
         )
+        if reference is not None:
+            self._freeze_reference(reference)
         self.remove_callback(PrinterCallback)
         self.add_callback(self.loop)
         language_model = self._language_model
         self.critic = Critic(language_model.config.get_text_config().hidden_size, rl.critic_hidden_size)
         language_model.critic = self.critic.to(self.accelerator.device)
         self._hook = BackboneHook(language_model.base_model, self.critic)
-        if self.ref_model is not None:
-            self._reference_hook = BackboneHook(
-                self.accelerator.unwrap_model(self.ref_model).base_model, None
-            )
+
+    def _freeze_reference(self, reference: PreTrainedModel) -> None:
+        self.beta = self.rl.kl_coef
+        self.ref_model = cast(Any, reference).requires_grad_(False).eval().to(self.args.device)
+        add_fused_lm_head(self.ref_model, temperature=self.temperature)
+        self._reference_hook = BackboneHook(self.ref_model.base_model, None)
 
     @property
     def policy_model(self) -> Any:
@@ -129,6 +139,7 @@ class PPOTrainer(GRPOTrainer):
         critic = list(self.critic.parameters())
         apart = {id(parameter) for parameter in critic}
         policy = [p for p in self.policy_model.parameters() if p.grad is not None and id(p) not in apart]
+        assert policy and all(p.grad is not None for p in critic), "both must see gradients"
         self._gradient_norms.append(nn.utils.clip_grad_norm_(policy, self.rl.max_grad_norm))
         nn.utils.clip_grad_norm_(critic, self.rl.max_grad_norm)
         self._learning_rate = cast(torch.optim.Optimizer, self.optimizer).param_groups[0]["lr"]
@@ -352,7 +363,7 @@ def _rewards_come_with_the_episodes(**columns: Any) -> list[float | None]:
     raise AssertionError("the episodes are graded already")
 
 
-def _arguments(config: Config, output_dir: Path) -> GRPOConfig:
+def _arguments(config: Config, output_dir: Path, *, beta: float) -> GRPOConfig:
     rl, training = config.rl_training, config.training
     return GRPOConfig(
         output_dir=str(output_dir),
@@ -364,7 +375,7 @@ def _arguments(config: Config, output_dir: Path) -> GRPOConfig:
         num_iterations=rl.ppo_epochs,
         max_completion_length=config.model.max_new_tokens,
         temperature=rl.temperature,
-        beta=rl.kl_coef,
+        beta=beta,
         epsilon=rl.clip_range,
         entropy_coef=rl.entropy_coef,
         loss_type="bnpo",

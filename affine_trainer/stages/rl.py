@@ -135,11 +135,14 @@ class _Run:
         }
 
     def _trainer(self, sft: Path) -> PPOTrainer:
+        from transformers.utils import logging
+
         from affine_trainer.learning.diagnostics import PhaseClock
         from affine_trainer.learning.ppo_loop import RunHooks
         from affine_trainer.learning.trl_ppo import PPOTrainer
         from affine_trainer.policies.hf import HFPolicy, load_model, load_tokenizer
 
+        logging.set_verbosity_error()  # tied weights are "missing" from every checkpoint, it would say
         config, clock = self.config, PhaseClock()
         tokenizer, model = load_tokenizer(str(sft), config), load_model(str(sft), config)
         trainer = PPOTrainer(
