@@ -1,5 +1,5 @@
 # `make` runs what CI runs. `make setup` installs into .venv; without .venv the python on the path is used.
-PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
+PYTHON ?= $(shell if [ -x .venv/bin/python ]; then echo .venv/bin/python; else echo python3; fi)
 SOURCES := affine_trainer scripts tests $(wildcard benchmarks)
 
 # Other jobs on a shared machine slow down two OpenMP threads up to eightfold; one is not hurt.
