@@ -5,27 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from affine_trainer.report.comparison import points
 
 UNSEEN_MARK = "unseen families"
+ENVIRONMENT_WIDTH = 10  # of `affine:sat`, so that a console of 80 columns breaks no name
+COMPACT: Any = {"box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0)}
 
 
 def evaluation_table(summary: Mapping[str, Any], title: str) -> Table:
     """One row an environment of evaluation.json, trivial policies beside the model, and the macro mean."""
     level = f"{100 * summary['statistics']['confidence_level']:g} %"
-    table = Table(title=title, title_justify="left", show_footer=True)
+    table = Table(
+        title=title, title_justify="left", show_footer=True, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     macro = summary["success"]["macro"]
-    table.add_column("environment", footer="macro")
-    table.add_column("tasks", justify="right", footer=f"{summary['total_samples']:,}")
-    table.add_column("success", justify="right", footer=percent(macro["rate"]))
-    table.add_column(f"{level} interval", justify="right", footer=_range(macro))
-    table.add_column("mean score", justify="right")
-    table.add_column("trivial policies")
+    table.add_column("environment", footer="macro", min_width=ENVIRONMENT_WIDTH)
+    table.add_column("tasks", justify="right", footer=f"{summary['total_samples']:,}", no_wrap=True)
+    table.add_column("success", justify="right", footer=percent(macro["rate"]), no_wrap=True)
+    table.add_column(f"{level} interval", justify="right", footer=_range(macro), no_wrap=True)
+    table.add_column("score", justify="right")
+    table.add_column("trivial policies", no_wrap=True)
     table.add_column("tokens", justify="right")
-    table.add_column("not graded", justify="right", footer=f"{summary['errors']:,}")
+    table.add_column("errors", justify="right", footer=f"{summary['errors']:,}")
     for name, result in _rows(summary):
         table.add_row(
             name,
@@ -44,9 +49,12 @@ def comparison_table(comparison: Mapping[str, Any], baseline: str) -> Table:
     """Candidate against one baseline, a row an environment; differences in percentage points."""
     result = comparison["baselines"][baseline]
     candidate = comparison["candidate"]["label"]
-    table = Table(title=f"{candidate} against {baseline}", title_justify="left")
-    for position, heading in enumerate(_headings(comparison, baseline)):
-        table.add_column(heading, justify="left" if position == 0 else "right")
+    title = f"{candidate} against {baseline}"
+    table = Table(title=title, title_justify="left", **COMPACT)
+    first, *others = _headings(comparison, baseline)
+    table.add_column(first, min_width=ENVIRONMENT_WIDTH)
+    for heading in others:
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, entry in _comparison_entries(result):
         cells = _comparison_row(name, entry)
         difference = Text(cells[4], style=_colour(entry))
@@ -78,7 +86,7 @@ def _rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
 
 
 def _trivial(policies: Mapping[str, Mapping[str, Any]]) -> str:
-    return ", ".join(f"{name} {percent(result['accuracy'])}" for name, result in policies.items()) or "–"
+    return "\n".join(f"{name} {percent(result['accuracy'])}" for name, result in policies.items()) or "–"
 
 
 def _headings(comparison: Mapping[str, Any], baseline: str) -> list[str]:
