@@ -12,8 +12,8 @@ from rich.text import Text
 from affine_trainer.report.comparison import points
 
 UNSEEN_MARK = "unseen families"
-ENVIRONMENT_WIDTH = 10  # of `affine:sat`, so that a console of 80 columns breaks no name
-COMPACT: Any = {"box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0)}
+ENVIRONMENT_WIDTH = 11  # of its heading, so that a console of 80 columns breaks no name
+COMPACT: Any = {"box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0), "show_edge": False}
 
 
 def evaluation_table(summary: Mapping[str, Any], title: str) -> Table:
@@ -27,17 +27,15 @@ def evaluation_table(summary: Mapping[str, Any], title: str) -> Table:
     table.add_column("tasks", justify="right", footer=f"{summary['total_samples']:,}", no_wrap=True)
     table.add_column("success", justify="right", footer=percent(macro["rate"]), no_wrap=True)
     table.add_column(f"{level} interval", justify="right", footer=_range(macro), no_wrap=True)
-    table.add_column("score", justify="right")
     table.add_column("trivial policies", no_wrap=True)
-    table.add_column("tokens", justify="right")
-    table.add_column("errors", justify="right", footer=f"{summary['errors']:,}")
+    table.add_column("tokens", justify="right", no_wrap=True)
+    table.add_column("errors", justify="right", footer=f"{summary['errors']:,}", no_wrap=True)
     for name, result in _rows(summary):
         table.add_row(
             name,
             f"{result['num_samples']:,}",
             percent(result["accuracy"]),
             _range(result["confidence_interval"]),
-            "–" if result["mean_score"] is None else f"{result['mean_score']:.3f}",
             _trivial(result["trivial_policies"]),
             _number(result["tokens_per_task"]["completion"]),
             f"{result['errors']:,}",
