@@ -19,9 +19,7 @@ COMPACT: Any = {"box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0), "show_edge": Fa
 def evaluation_table(summary: Mapping[str, Any], title: str) -> Table:
     """One row an environment of evaluation.json, trivial policies beside the model, and the macro mean."""
     level = f"{100 * summary['statistics']['confidence_level']:g} %"
-    table = Table(
-        title=title, title_justify="left", show_footer=True, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
+    table = Table(title=title, title_justify="left", show_footer=True, **COMPACT)
     macro = summary["success"]["macro"]
     table.add_column("environment", footer="macro", min_width=ENVIRONMENT_WIDTH)
     table.add_column("tasks", justify="right", footer=f"{summary['total_samples']:,}", no_wrap=True)
