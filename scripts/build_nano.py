@@ -121,7 +121,7 @@ def main() -> None:
     for step, loss, rate in progress:
         print(f"step {step}: loss {loss:.4f}, {rate / 1e3:.0f}k tokens/s", flush=True)
 
-    model.to(device="cpu", dtype=torch.bfloat16)
+    torch.nn.Module.to(model, device="cpu", dtype=torch.bfloat16)  # the wrapped `to` has no usable type
     model.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
     )

@@ -23,7 +23,7 @@ def shown(table):
 
 
 def row(text, name):
-    (line,) = [line for line in text.splitlines() if f" {name} " in line]
+    (line,) = [line for line in text.splitlines() if f" {name} " in f" {line}"]
     return line
 
 
