@@ -174,13 +174,37 @@ def ppo_trainer(options: argparse.Namespace, folder: Path, device: str, turns: T
     return trainer
 
 
+def grpo_arguments(options: argparse.Namespace, folder: Path, device: str, steps: int) -> Any:
+    """TRL's arguments for the same work; `steps` optimiser steps are an iteration."""
+    from trl.trainer.grpo_config import GRPOConfig
+
+    return GRPOConfig(
+        output_dir=str(folder),
+        max_steps=(options.warm_up + options.pairs + 1) * steps,
+        per_device_train_batch_size=options.micro_batch,
+        gradient_accumulation_steps=options.mini_batch // options.micro_batch,
+        generation_batch_size=options.episodes,
+        num_generations=GROUP,
+        num_iterations=options.epochs,
+        max_completion_length=options.new_tokens,
+        beta=options.beta,
+        learning_rate=3e-4,
+        bf16=False,
+        use_cpu=device == "cpu",
+        gradient_checkpointing=False,
+        logging_strategy="no",
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
+
+
 def grpo_trainer(options: argparse.Namespace, folder: Path, device: str, turns: Turns) -> Any:
     """TRL's trainer with its own generation, on the same texts in groups of GROUP."""
     import torch
     from datasets import Dataset
     from peft import LoraConfig
     from transformers import PrinterCallback, TrainerCallback
-    from trl.trainer.grpo_config import GRPOConfig
     from trl.trainer.grpo_trainer import GRPOTrainer
 
     from affine_trainer.config import TrainingConfig
@@ -206,25 +230,7 @@ def grpo_trainer(options: argparse.Namespace, folder: Path, device: str, turns: 
     trainer = GRPOTrainer(
         model=random_model(options.size, device, torch.float32),
         reward_funcs=[reward],
-        args=GRPOConfig(
-            output_dir=str(folder),
-            max_steps=(options.warm_up + options.pairs + 1) * steps,
-            per_device_train_batch_size=options.micro_batch,
-            gradient_accumulation_steps=options.mini_batch // options.micro_batch,
-            generation_batch_size=options.episodes,
-            num_generations=GROUP,
-            num_iterations=options.epochs,
-            max_completion_length=options.new_tokens,
-            beta=options.beta,
-            learning_rate=3e-4,
-            bf16=False,
-            use_cpu=device == "cpu",
-            gradient_checkpointing=False,
-            logging_strategy="no",
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-        ),
+        args=grpo_arguments(options, folder, device, steps),
         train_dataset=Dataset.from_dict(
             {"prompt": [[{"role": "user", "content": text}] for text in prompt_texts(options)]}
         ),
