@@ -208,11 +208,10 @@ class PPOTrainer(GRPOTrainer):
         hook = self._reference_hook if model is self.ref_model else self._hook
         with hook.selecting(pad(actions, (0, 1)), score_tokens=True, read_values=read_values):
             output = model(input_ids=ids, shift_labels=ids[:, 1:][actions][None], fused_lm_head=True)
-        scattered = (
+        logprobs, entropies = (
             None if x is None else x.new_zeros(actions.shape).masked_scatter(actions, x[0])
             for x in (output.log_probs, output.entropy)
         )
-        logprobs, entropies = scattered
         return cast(Tensor, logprobs), entropies
 
     @contextmanager
