@@ -8,7 +8,10 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import affine_trainer
+from affine_trainer.envs.programs.reference import run_reference
+from affine_trainer.envs.splits import SPLIT_RANGES
 from scripts.nano.grammars import TRANSCRIPTS
+from scripts.nano.mixture import Mixture
 
 NANO = Path(affine_trainer.__file__).parent / "nano"
 
@@ -57,6 +60,28 @@ def test_digits_are_tokens_of_their_own(tokenizer):
     pieces = tokenizer.convert_ids_to_tokens(tokenizer.encode("x12=True, 4096", add_special_tokens=False))
     assert all(piece.isdigit() is False or len(piece) == 1 for piece in pieces)
     assert [piece for piece in pieces if piece.isdigit()] == list("124096")
+
+
+def test_a_word_of_data_is_spelled_and_the_words_of_a_statement_are_whole(tokenizer):
+    text = "Read a word s. Print the letters backwards.\napple\nn!u-t"
+    pieces = tokenizer.convert_ids_to_tokens(tokenizer.encode(text, add_special_tokens=False))
+    assert pieces[-12:] == ["Ċ", *"apple", "Ċ", *"n!u-t"]
+    assert len(pieces) <= 24
+
+
+def test_a_recipe_prints_what_it_says_and_is_no_familys_program():
+    mixture = Mixture(0)
+    rng = random.Random(0)
+    recipes = [mixture.draw_recipe(rng) for _ in range(500)]
+    assert all(run_reference(made.program, made.stdin) == made.stdout for made in recipes)
+    assert not mixture.family_programs & {made.program for made in recipes}
+    assert len({made.program for made in recipes}) > 400
+
+
+def test_documents_are_a_function_of_seed_and_number_and_of_the_pretraining_split():
+    first, second = Mixture(0), Mixture(0)
+    assert [first.document(n) for n in range(40)] == [second.document(n) for n in reversed(range(40))][::-1]
+    assert first.draw_task("affine:ded", random.Random(0)).index in SPLIT_RANGES["pretrain"]
 
 
 def test_special_tokens_are_single_ids(tokenizer):

@@ -98,6 +98,7 @@ class RLConfig(Section):
 
     num_rollouts: int = Field(default=60, ge=1, le=1_000_000)
     rollout_batch_size: int = Field(default=128, ge=2, le=65536)
+    samples_per_task: int = Field(default=4, ge=1, le=4096, description="episodes of a task side by side")
     mini_batch_size: int = Field(default=64, ge=1, le=65536, description="episodes an optimiser step")
     micro_batch_size: int = Field(default=32, ge=1, le=65536, description="episodes a forward pass")
     ppo_epochs: int = Field(default=2, ge=1, le=100)
@@ -145,6 +146,11 @@ class RLConfig(Section):
                 f"mini_batch_size ({self.mini_batch_size}) must be a multiple of "
                 f"micro_batch_size ({self.micro_batch_size})"
             )
+        if self.micro_batch_size % self.samples_per_task:
+            raise ValueError(
+                f"micro_batch_size ({self.micro_batch_size}) must be a multiple of "
+                f"samples_per_task ({self.samples_per_task}), whose prompt the model reads once"
+            )
         return self
 
 
@@ -191,7 +197,7 @@ class SandboxConfig(Section):
     """Limits of one run of a model-written program."""
 
     workers: int = Field(default=2, ge=1, le=1024)
-    cpu_seconds: float = Field(default=10.0, gt=0.0, le=600.0)
+    cpu_seconds: float = Field(default=1.0, gt=0.0, le=600.0)
     wall_seconds: float = Field(default=30.0, gt=0.0, le=3600.0)
     memory_mib: int = Field(default=512, ge=32, le=65536)
     output_bytes: int = Field(default=1_000_000, ge=1024, le=1_000_000_000)

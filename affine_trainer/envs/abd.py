@@ -47,8 +47,8 @@ def pose(row: Row, template: Template) -> tuple[Message, ...]:
 
 
 def write_input(row: Row) -> str:
-    """The row's own input as a reply."""
-    return f"<INPUT>\n{row.inputs.rstrip()}\n</INPUT>"
+    """An input of the row as a reply."""
+    return f"<INPUT>\n{row.find_input().rstrip()}\n</INPUT>"
 
 
 ABD = ProgramProblem(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -27,11 +27,14 @@ CASE_FIELDS = ("verification_info", "test_cases")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One problem. `abd_sha256` and `ded_sha256` name what each environment asks, whatever its wording."""
+    """One problem. `abd_sha256` and `ded_sha256` name what each environment asks, whatever its wording.
+
+    `find_input` gives an input with that `output`, and may search for a simple one.
+    """
 
     prompt: str
     program: str
-    inputs: str
+    find_input: Callable[[], str]
     output: str
     cases: tuple[TestCase, ...]
     difficulty: float
@@ -70,7 +73,7 @@ def _generated_row(index: int, held_out: bool) -> Row:
     return Row(
         prompt=made.prompt,
         program=made.program,
-        inputs=made.inputs,
+        find_input=lambda: made.simplest_input,
         output=made.output,
         cases=cases,
         difficulty=made.difficulty,
@@ -177,7 +180,7 @@ def read_row(raw: RawRow, number: int, source: str, required: tuple[str, ...]) -
     return Row(
         prompt=prompt,
         program=program,
-        inputs=inputs,
+        find_input=lambda: inputs,
         output=output,
         cases=parse_cases(written_cases) if "cases" in required else (),
         difficulty=UNKNOWN_DIFFICULTY,

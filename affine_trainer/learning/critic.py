@@ -36,26 +36,26 @@ class BackboneHook:
     def __init__(self, backbone: nn.Module, critic: Critic | None) -> None:
         self.critic = critic
         self.values: Tensor | None = None
-        self._positions: Tensor | None = None
+        self._places: Tensor | None = None
         self._score_tokens = True
         backbone.register_forward_hook(self._after_forward)
 
     @contextmanager
-    def selecting(self, positions: Tensor, *, score_tokens: bool, read_values: bool) -> Iterator[None]:
-        """Inside, a forward on (B, W) ids yields `values` of the N positions marked in `positions` (B, W).
+    def selecting(self, places: Tensor, *, score_tokens: bool, read_values: bool) -> Iterator[None]:
+        """Inside, a forward on (G, L) ids yields `values` at the N `places`, which count in the flat G * L.
 
         With `score_tokens` the head sees those N states as one row (1, N, model_size), else just one of them.
         """
-        self._positions, self._score_tokens, self._read_values = positions, score_tokens, read_values
+        self._places, self._score_tokens, self._read_values = places, score_tokens, read_values
         try:
             yield
         finally:
-            self._positions = None
+            self._places = None
 
     def _after_forward(self, module: nn.Module, args: Any, output: Any) -> Any:
-        if self._positions is None:
+        if self._places is None:
             return None
-        states = output.last_hidden_state[self._positions]
+        states = output.last_hidden_state.flatten(0, 1)[self._places]
         self.values = self.critic(states) if self.critic is not None and self._read_values else None
         output.last_hidden_state = states[None] if self._score_tokens else states[None, :1]
         return output

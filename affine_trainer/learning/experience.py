@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from affine_trainer.errors import StageError
+from affine_trainer.learning.packing import Rows
 from affine_trainer.records import Episode
 
 CUT_OFF = ("turn_limit", "token_limit")
@@ -20,7 +21,8 @@ class Experience:
 
     `token_ids` is (B, T + 1). Everything else per token is (B, T): column t speaks of token t + 1, which is
     the one that the hidden state at t predicts. `lengths` (B,) counts the tokens of each row; `cut_off` (B,)
-    marks the rows whose episode was truncated rather than terminated.
+    marks the rows whose episode was truncated rather than terminated. Rows with the same number in `groups`
+    (B,) begin with the same prompt of `prompt_lengths` (B,) tokens, which the model then reads once.
     """
 
     token_ids: Tensor
@@ -30,6 +32,8 @@ class Experience:
     rewards: Tensor
     turn_end: Tensor
     cut_off: Tensor
+    prompt_lengths: Tensor
+    groups: Tensor
 
     @property
     def num_episodes(self) -> int:
@@ -57,6 +61,8 @@ def pack_episodes(episodes: Sequence[Episode], pad_id: int) -> Experience:
         rewards=_padded([row.rewards[1:] for row in rows], 0.0, torch.float32),
         turn_end=_padded([row.turn_end[1:] for row in rows], 0, torch.long),
         cut_off=torch.tensor([row.cut_off for row in rows]),
+        prompt_lengths=torch.tensor([row.prompt_length for row in rows]),
+        groups=torch.tensor(_groups(rows)),
     )
 
 
@@ -68,6 +74,24 @@ class _Row:
     rewards: list[float]
     turn_end: list[int]
     cut_off: bool
+
+    @property
+    def prompt_length(self) -> int:
+        return self.action_mask.index(1) if any(self.action_mask) else len(self.token_ids)
+
+
+def _groups(rows: Sequence[_Row]) -> list[int]:
+    """A number a row: equal for rows with the same prompt, unless it is shorter than what follows it.
+
+    Sharing a short prompt saves little, and its rows would compute attention over each other in vain.
+    """
+    numbers: dict[object, int] = {}
+    groups = []
+    for place, row in enumerate(rows):
+        shares = 2 * row.prompt_length >= len(row.token_ids)
+        key = tuple(row.token_ids[: row.prompt_length]) if shares else place
+        groups.append(numbers.setdefault(key, len(numbers)))
+    return groups
 
 
 def _is_usable(episode: Episode) -> bool:
@@ -105,23 +129,55 @@ def _padded(rows: Sequence[Sequence[float]], fill: float, dtype: torch.dtype) ->
     return torch.tensor([[*row, *[fill] * (width - len(row))] for row in rows], dtype=dtype)
 
 
-def length_groups(lengths: Tensor, size: int) -> Iterator[Tensor]:
-    """Row indices in groups of `size`, shortest rows first, so that a group carries little padding."""
-    yield from lengths.argsort(stable=True).split(size)
+def share_out(groups: Sequence[int], num_parts: int, widths: Sequence[int] | None = None) -> list[list[int]]:
+    """Row indices in `num_parts` parts of about equally many rows, none of them empty.
+
+    A group is torn apart only where it is larger than a part. Groups come in order of appearance, or by
+    `widths` (of each row's group), narrow ones first, so that a part carries little padding.
+    """
+    members: dict[int, list[int]] = {}
+    for row, group in enumerate(groups):
+        members.setdefault(group, []).append(row)
+    largest = len(groups) // num_parts
+    ordered = [
+        rows[start : start + largest] for rows in members.values() for start in range(0, len(rows), largest)
+    ]
+    if widths is not None:
+        ordered.sort(key=lambda rows: widths[rows[0]])
+    parts: list[list[int]] = [[] for _ in range(num_parts)]
+    start = 0
+    for rows in ordered:
+        parts[start * num_parts // len(groups)] += rows
+        start += len(rows)
+    return parts
 
 
-def by_length(
-    experience: Experience, size: int, forward: Callable[[Tensor, Tensor, Tensor], Tensor]
-) -> Tensor:
-    """`forward(ids, lengths, actions)` on `size` rows of like length at a time, put together to (B, T + 1).
+def line_widths(lengths: Tensor, prompt_lengths: Tensor, groups: Tensor) -> list[int]:
+    """For each row the number of tokens of its whole group, the shared prompt counted once."""
+    lines = torch.unique(groups, return_inverse=True)[1]
+    own = torch.zeros(int(lines.max()) + 1, dtype=torch.long, device=lines.device)
+    return (own.scatter_add(0, lines, lengths - prompt_lengths)[lines] + prompt_lengths).tolist()
 
-    It gets (b, W) ids, (b,) lengths and the (b, W - 1) mask of action tokens, and returns at most W columns.
+
+def by_length(experience: Experience, size: int, forward: Callable[[Rows], Tensor]) -> Tensor:
+    """`forward` on about `size` rows of like length at a time, its results put together to (B, T + 1).
+
+    It returns at most as many columns as its rows have.
     """
     out = torch.zeros(experience.token_ids.shape)
-    for rows in length_groups(experience.lengths, size):
-        lengths = experience.lengths[rows]
-        width = int(lengths.max())
-        actions = experience.action_mask[rows, : width - 1].bool()
-        result = forward(experience.token_ids[rows, :width], lengths, actions)
+    widths = line_widths(experience.lengths, experience.prompt_lengths, experience.groups)
+    parts = max(1, experience.num_episodes // size)
+    for part in share_out(experience.groups.tolist(), parts, widths):
+        rows = torch.tensor(part)
+        width = int(experience.lengths[rows].max())
+        result = forward(
+            Rows(
+                experience.token_ids[rows, :width],
+                experience.lengths[rows],
+                experience.prompt_lengths[rows],
+                experience.groups[rows],
+                experience.action_mask[rows, : width - 1].bool(),
+            )
+        )
         out[rows, : result.shape[1]] = result.cpu()
     return out

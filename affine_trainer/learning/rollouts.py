@@ -64,7 +64,10 @@ class Rollouts:
         rl = self._config.rl_training
         sampling = Sampling(rl.temperature, rl.top_p, self._config.model.max_new_tokens, seed=0)
         drawn = self._mix.draw(iteration)
-        tasks = {name: self._task_sets[name].tasks(indices) for name, indices in drawn.items()}
+        tasks = {
+            name: [t for t in self._task_sets[name].tasks(indices) for _ in range(rl.samples_per_task)]
+            for name, indices in drawn.items()
+        }
         return self._play(tasks, sampling, seed_from(self._config.seed, "rollouts", iteration))
 
     def validate(self) -> dict[str, list[Episode]]:

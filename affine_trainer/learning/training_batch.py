@@ -11,7 +11,7 @@ from torch import Tensor
 from affine_trainer.config import RLConfig
 from affine_trainer.learning.advantages import generalized_advantages, whiten
 from affine_trainer.learning.critic import explained_variance
-from affine_trainer.learning.experience import Experience, length_groups
+from affine_trainer.learning.experience import Experience, line_widths, share_out
 
 # A sampled token that the policy has all but given up would pull with exp(30); this bounds its k3 near 10.
 REFERENCE_LOG_RATIO = (-11.0, 2.6)
@@ -65,6 +65,8 @@ def training_batch(
         "old_values": values,
         "old_per_token_logps": scores.logprobs,
         "lengths": experience.lengths,
+        "prompt_lengths": experience.prompt_lengths,
+        "groups": experience.groups,
     }
     if scores.reference is not None:
         away = (scores.reference - scores.logprobs).clamp(*REFERENCE_LOG_RATIO)
@@ -79,25 +81,26 @@ def _rewards_differ(experience: Experience) -> bool:
 
 
 def micro_batches(
-    batch: Mapping[str, Tensor], *, num_steps: int, micro_batch_size: int
+    batch: Mapping[str, Tensor], *, num_steps: int, num_batches: int
 ) -> list[dict[str, Tensor]]:
-    """Split the rows of `batch` into `num_steps` optimiser steps of micro-batches of like length.
+    """Split the rows of `batch` into `num_steps` optimiser steps, each of `num_batches` of like length.
 
-    `batch` holds `lengths` (B,), `tool_mask` (B, T) with 1 on action tokens, and more tensors (B, columns).
-    The rows of step i are the i-th B / num_steps of the batch; inside a step they are ordered by length, and
-    columns that are padding in a whole micro-batch are cut off. Each micro-batch gets its `share`: its part
-    of the action tokens of its optimiser step, so that shares of a step sum to 1.
+    `batch` holds `lengths`, `prompt_lengths` and `groups` (B,), `tool_mask` (B, T) with 1 on action tokens,
+    and more tensors (B, columns). Groups stay whole and keep their order over the steps; inside a step they
+    are ordered by length, and columns that are padding in a whole micro-batch are cut off. Each micro-batch
+    gets its `share`: its part of the action tokens of its step, so that shares of a step sum to 1.
     """
-    lengths, actions = batch["lengths"], batch["tool_mask"].sum(dim=1)
+    lengths, groups, actions = batch["lengths"], batch["groups"], batch["tool_mask"].sum(dim=1)
+    widths = line_widths(lengths, batch["prompt_lengths"], groups)
     batches = []
-    for step_rows in torch.arange(len(lengths), device=lengths.device).chunk(num_steps):
-        tokens = actions[step_rows].sum().clamp(min=1)
-        for group in length_groups(lengths[step_rows], micro_batch_size):
-            rows = step_rows[group]
+    for step in share_out(groups.tolist(), num_steps):
+        tokens = actions[step].sum().clamp(min=1)
+        for part in share_out(groups[step].tolist(), num_batches, [widths[row] for row in step]):
+            rows = torch.tensor([step[place] for place in part], device=lengths.device)
             width = int(lengths[rows].max()) - 1
             micro = {
-                key: tensor[rows, :width] if tensor.dim() > 1 else tensor[rows]
-                for key, tensor in batch.items()
+                name: tensor[rows, :width] if tensor.dim() > 1 else tensor[rows]
+                for name, tensor in batch.items()
             }
             batches.append(micro | {"share": actions[rows].sum() / tokens})
     return batches

@@ -13,7 +13,7 @@ import math
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -23,7 +23,6 @@ from datasets import Dataset
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.functional import pad
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl.trainer.grpo_config import GRPOConfig
@@ -38,9 +37,11 @@ from affine_trainer.learning.critic import BackboneHook, Critic, clipped_value_l
 from affine_trainer.learning.diagnostics import PhaseClock, RunningMeans, ppo_diagnostics
 from affine_trainer.learning.early_stopping import EarlyStopping
 from affine_trainer.learning.experience import Experience, by_length, pack_episodes
+from affine_trainer.learning.packing import Rows
 from affine_trainer.learning.ppo_loop import IterationLoop, RunHooks, steps_per_iteration
 from affine_trainer.learning.schedules import LearningRateSchedule
 from affine_trainer.learning.training_batch import Scores, micro_batches, training_batch
+from affine_trainer.learning.trl_scoring import read_values, score_actions
 from affine_trainer.policies.hf import pad_token_id
 from affine_trainer.records import seed_from
 
@@ -176,7 +177,9 @@ class PPOTrainer(GRPOTrainer):
         """Values from one forward, the reference's log-probabilities from another if there is a KL term."""
         model, reference, size = self.policy_model, None, self.rl.micro_batch_size
         with self.sampling():
-            values = by_length(experience, size, partial(self._values, model))
+            values = by_length(
+                experience, size, lambda rows: read_values(model, self._hook, self._placed(rows))
+            )
             logprobs = experience.logprobs
             if self.rl.top_p < 1.0:  # the sampler's are those of the nucleus, the ratio wants the model's
                 logprobs = by_length(experience, size, partial(self._logprobs, model))[:, :-1]
@@ -185,34 +188,12 @@ class PPOTrainer(GRPOTrainer):
                 reference = by_length(experience, size, partial(self._logprobs, frozen))[:, :-1]
         return Scores(values, logprobs, reference)
 
-    def _values(self, model: Any, ids: Tensor, lengths: Tensor, actions: Tensor) -> Tensor:
-        """The critic at every token, (B, W)."""
-        ids, lengths = ids.to(self.args.device), lengths.to(self.args.device)
-        real = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
-        with self._hook.selecting(real, score_tokens=False, read_values=True):
-            model(input_ids=ids, logits_to_keep=1)
-        return torch.zeros(ids.shape, device=ids.device).masked_scatter(real, cast(Tensor, self._hook.values))
-
-    def _logprobs(self, model: Any, ids: Tensor, lengths: Tensor, actions: Tensor) -> Tensor:
-        """Log-probabilities of the action tokens, (B, W - 1)."""
-        ids, actions = ids.to(self.args.device), actions.to(self.args.device)
-        return self._score_actions(model, ids, actions, read_values=False)[0]
-
-    def _score_actions(
-        self, model: Any, ids: Tensor, actions: Tensor, *, read_values: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        """Log-probabilities and entropies of the action tokens, (B, W - 1) and zero elsewhere.
-
-        Rows are padded on the right, so causal attention needs no mask.
-        """
+    def _logprobs(self, model: Any, rows: Rows) -> Tensor:
         hook = self._reference_hook if model is self.ref_model else self._hook
-        with hook.selecting(pad(actions, (0, 1)), score_tokens=True, read_values=read_values):
-            output = model(input_ids=ids, shift_labels=ids[:, 1:][actions][None], fused_lm_head=True)
-        logprobs, entropies = (
-            None if x is None else x.new_zeros(actions.shape).masked_scatter(actions, x[0])
-            for x in (output.log_probs, output.entropy)
-        )
-        return cast(Tensor, logprobs), entropies
+        return score_actions(model, hook, self._placed(rows), read_values=False)[0]
+
+    def _placed(self, rows: Rows) -> Rows:
+        return rows.to(self.args.device)
 
     @contextmanager
     def _reference(self) -> Iterator[Any]:
@@ -240,21 +221,26 @@ class PPOTrainer(GRPOTrainer):
         self._buffered_inputs = micro_batches(
             {name: torch.cat([batch[name] for batch in fresh]) for name in fresh[0]},
             num_steps=self.rl.rollout_batch_size // self.rl.mini_batch_size,
-            micro_batch_size=self.rl.micro_batch_size,
+            num_batches=self.rl.mini_batch_size // self.rl.micro_batch_size,
         )
+        assert len(self._buffered_inputs) == len(fresh), "TRL counts on the number of its micro-batches"
         return self._buffered_inputs[self._step % len(fresh)]
 
     def _get_per_token_logps_and_entropies(
         self, model: Any, input_ids: Tensor, attention_mask: Tensor, logits_to_keep: int, **unused: Any
     ) -> tuple[Tensor, Tensor | None, None]:
         """What TRL's loss asks for, scored at action tokens only (TRL would score every token on a CPU)."""
-        logprobs, entropies = self._score_actions(model, input_ids, self._actions, read_values=True)
+        logprobs, entropies = score_actions(
+            model, self._hook, replace(self._rows, ids=input_ids), read_values=True
+        )
         self._logprobs_now, self._entropies_now = logprobs.detach(), cast(Tensor, entropies).detach()
         return logprobs, entropies, None
 
     def _compute_loss(self, model: Any, inputs: dict[str, Tensor]) -> Tensor:
         """TRL's loss plus the critic's, as this micro-batch's part of the step's mean over tokens."""
-        self._actions = actions = inputs["tool_mask"].bool()
+        actions = inputs["tool_mask"].bool()
+        about = (inputs[name] for name in ("completion_ids", "lengths", "prompt_lengths", "groups"))
+        self._rows = Rows(*about, actions)
         num_micro_batches = self.current_gradient_accumulation_steps
         policy_loss = super()._compute_loss(model, inputs) * num_micro_batches
         values = cast(Tensor, self._hook.values)

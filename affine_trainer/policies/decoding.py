@@ -47,12 +47,12 @@ class GrowingLayer(DynamicLayer):
         self._start(self._key_buffer[rows, :, columns], self._value_buffer[rows, :, columns])
 
     @classmethod
-    def stacked(cls, parts: Sequence[DynamicLayer]) -> GrowingLayer:
-        """The rows of several layers as one, their columns aligned on the right."""
+    def stacked(cls, parts: Sequence[DynamicLayer], rows: Tensor) -> GrowingLayer:
+        """These `rows` (any of them more than once) of several layers, their columns aligned on the right."""
         width = max(part.get_seq_length() for part in parts)
         layer = cls()
         keys, values = (_stack_right([getattr(p, name) for p in parts], width) for name in ("keys", "values"))
-        layer.update(keys, values)
+        layer.update(keys[rows], values[rows])
         return layer
 
     def _start(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,9 +83,9 @@ def _stack_right(parts: Sequence[Tensor], width: int) -> Tensor:
 class OpenRows:
     """The rows of a batch that are still being sampled: their cache, padding mask and positions.
 
-    The prompts are read in groups of similar length, so that little padding is computed. Finished rows leave
-    the batch, since on a CPU a step costs what its rows cost, and columns that are padding in every remaining
-    row leave the cache with them. `rows` holds the prompts' numbers in the order of `logits`.
+    The prompts are read in groups of similar length, so that little padding is computed, and equal ones once
+    where the cache is one that grows. Finished rows leave the batch, since on a CPU a step costs what its
+    rows cost, and columns that are padding in every remaining row leave the cache with them. `rows` holds the prompts' numbers in the order of `logits`.
     """
 
     def __init__(self, model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad_id: int) -> None:
@@ -93,18 +93,20 @@ class OpenRows:
         self._device = model.device
         # Sliding windows and recurrent states keep transformers' own layers, and one group.
         self._grows = all(type(layer) is DynamicLayer for layer in self._new_cache().layers)
-        self.rows = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
-        groups = prefill_groups([len(prompts[row]) for row in self.rows], self._prefill_tokens())
+        self.rows = sorted(range(len(prompts)), key=lambda row: (len(prompts[row]), tuple(prompts[row])))
+        ordered = [tuple(prompts[row]) for row in self.rows]
+        read = list(dict.fromkeys(ordered)) if self._grows else ordered
         logits, caches = [], []
-        for group in groups:
-            cache = self._new_cache()
-            logits.append(self._prefill([prompts[self.rows[place]] for place in group], pad_id, cache))
-            caches.append(cache)
-        self.logits = torch.cat(logits)
-        self._cache = caches[0]
+        for group in prefill_groups([len(prompt) for prompt in read], self._prefill_tokens()):
+            caches.append(self._new_cache())
+            logits.append(self._prefill([read[place] for place in group], pad_id, caches[-1]))
+        self.logits, self._cache = torch.cat(logits), caches[0]
         if self._grows:
+            places = {prompt: place for place, prompt in enumerate(read)}
+            copies = torch.tensor([places[prompt] for prompt in ordered], device=self._device)
             layers = zip(*(cache.layers for cache in caches), strict=True)
-            self._cache.layers = [GrowingLayer.stacked(parts) for parts in layers]
+            self._cache.layers = [GrowingLayer.stacked(parts, copies) for parts in layers]
+            self.logits = self.logits[copies]
         lengths = torch.tensor([len(prompts[row]) for row in self.rows], device=self._device)
         self._positions = lengths[:, None] - 1
         columns = torch.arange(int(lengths.max()), device=self._device)

@@ -167,7 +167,9 @@ class _Run:
         tasks, validation = read_tasks(path, "rl"), read_tasks(path, "validation")
         task_sets = {name: self._task_set(name) for name in tasks | validation}
         weights = {name: config.data.affine.weights[_short(name)] for name in tasks}
-        mix = TaskMix(tasks, weights, batch_size=config.rl_training.rollout_batch_size, seed=config.seed)
+        wanted = config.rl_training
+        num_tasks = wanted.rollout_batch_size // wanted.samples_per_task
+        mix = TaskMix(tasks, weights, batch_size=num_tasks, seed=config.seed)
         return Rollouts(policy, task_sets, mix, validation, config, clock)
 
     def _task_set(self, name: str) -> TaskSet:
@@ -270,7 +272,7 @@ def _tell(metrics: dict[str, Any], best: Path, final: Path, logs: Path) -> None:
         f"{metrics['best_reward']:.3f} at iteration {metrics['best_iteration']}"
     )
     if metrics["best_iteration"] == 0:
-        say("rl: no validation beat the fine-tuned model, so rl_best is that model; see docs on rl_training")
+        say("rl: no validation beat the fine-tuned model, so rl_best is that model")
     say(f"rl: wrote {best}, {final} and {logs / EVENTS_FILE}; next: affine eval")
 
 

@@ -1,4 +1,4 @@
-"""The pretraining text of the embedded model: easy single-turn tasks, program runs, and agent transcripts."""
+"""The pretraining text of the embedded model: easy single-turn tasks, exercises, and agent transcripts."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ from collections.abc import Iterator
 from affine_trainer.config import Config
 from affine_trainer.envs import task_set
 from affine_trainer.envs.programs import generate
+from affine_trainer.envs.programs.table import FAMILIES
+from affine_trainer.envs.prompts import load_templates
 from affine_trainer.envs.splits import SPLIT_RANGES
 from affine_trainer.records import Message, Task, TaskSet, seed_from
 from scripts.nano.grammars import TRANSCRIPTS, Transcript
+from scripts.nano.recipes import Recipe, recipe
 
-# Shares of documents. Half is what the pipeline will teach in earnest, at its easiest setting.
+# Shares of documents. A third is what the pipeline will teach in earnest, at its easiest setting.
 SHARES = {
-    "affine:sat": 0.25,
-    "affine:abd": 0.22,
-    "affine:ded": 0.175,
-    "program run": 0.18,
-    **{name: 0.035 for name in TRANSCRIPTS},
+    "affine:sat": 0.2,
+    "affine:abd": 0.12,
+    "affine:ded": 0.1,
+    "recipe": 0.26,
+    "recipe run": 0.06,
+    "program run": 0.11,
+    **{name: 0.03 for name in TRANSCRIPTS},
 }
 
 
@@ -32,6 +37,10 @@ class Mixture:
             "affine:abd": own_tasks("affine:abd", "generated-v1"),
             "affine:ded": own_tasks("affine:ded", "generated-v1"),
         }
+        self.family_programs = {
+            family.source(parameters) for family in FAMILIES.values() for parameters in family.combinations
+        }
+        self.program_template = load_templates(None)["ded"]
 
     def document(self, number: int) -> Transcript:
         """The messages of one document."""
@@ -39,9 +48,25 @@ class Mixture:
         source = rng.choices(list(SHARES), weights=list(SHARES.values()))[0]
         if source in TRANSCRIPTS:
             return TRANSCRIPTS[source](rng)
+        if source == "recipe":
+            return self.written_recipe(self.draw_recipe(rng))
+        if source == "recipe run":
+            made = self.draw_recipe(rng)
+            return program_run(made.program, made.stdin, made.stdout)
         if source == "program run":
-            return program_run(self.draw_task("affine:abd", rng).index)
+            row = generate(self.draw_task("affine:abd", rng).index)
+            return program_run(row.program, row.inputs, row.output)
         return solved_task(self.task_sets[source], self.draw_task(source, rng))
+
+    def draw_recipe(self, rng: random.Random) -> Recipe:
+        """A recipe whose program is none of any family's."""
+        made = recipe(rng)
+        return self.draw_recipe(rng) if made.program in self.family_programs else made
+
+    def written_recipe(self, made: Recipe) -> Transcript:
+        """A recipe, posed and answered as DED poses its problems."""
+        prompt = self.program_template.fill(prompt=made.statement)
+        return [*prompt, Message("assistant", f"```python\n{made.program}\n```")]
 
     def draw_task(self, env: str, rng: random.Random) -> Task:
         """A task of the pretraining split, which shares no content with any other."""
@@ -63,11 +88,10 @@ def solved_task(tasks: TaskSet, task: Task) -> Transcript:
     return [*task.prompt, Message("assistant", tasks.expert_reply(task) or "")]
 
 
-def program_run(index: int) -> Transcript:
+def program_run(program: str, stdin: str, stdout: str) -> Transcript:
     """A program, its input, and what it prints: the forward direction of ABD."""
-    row = generate(index)
-    question = f"What does this program print?\n```python\n{row.program}\n```\nInput:\n```\n{row.inputs}\n```"
-    return [Message("user", question), Message("assistant", row.output)]
+    question = f"What does this program print?\n```python\n{program}\n```\nInput:\n```\n{stdin}\n```"
+    return [Message("user", question), Message("assistant", f"```\n{stdout}\n```")]
 
 
 def tokenizer_texts(seed: int, count: int) -> Iterator[str]:

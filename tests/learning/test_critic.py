@@ -48,7 +48,7 @@ def test_hook_reads_values_and_scores_only_where_asked_and_is_gone_afterwards() 
     ids = torch.randint(5, 200, (2, 6))
     plain = model(ids)
     positions = torch.tensor([[0, 1, 1, 0, 0, 0], [0, 0, 0, 0, 1, 0]]).bool()
-    with hook.selecting(positions, score_tokens=True, read_values=True):
+    with hook.selecting(positions.flatten().nonzero()[:, 0], score_tokens=True, read_values=True):
         chosen = model(ids).logits
     assert chosen.shape == (1, 3, plain.logits.shape[-1])
     assert torch.allclose(chosen[0], plain.logits[positions], atol=1e-5)
@@ -63,7 +63,7 @@ def test_the_value_loss_reaches_critic_and_backbone() -> None:
     critic = Critic(32, 4)
     torch.nn.init.normal_(critic.value.weight)
     hook = BackboneHook(model.base_model, critic)
-    with hook.selecting(torch.ones(1, 4).bool(), score_tokens=False, read_values=True):
+    with hook.selecting(torch.arange(4), score_tokens=False, read_values=True):
         model(torch.tensor([[7, 8, 9, 10]]), logits_to_keep=1)
     assert hook.values is not None
     hook.values.pow(2).sum().backward()

@@ -12,7 +12,8 @@ import torch
 from safetensors import safe_open
 
 from affine_trainer.errors import StageError
-from affine_trainer.learning.experience import by_length, pack_episodes
+from affine_trainer.learning.experience import by_length, pack_episodes, share_out
+from affine_trainer.learning.packing import Rows
 from affine_trainer.learning.task_mix import TaskMix
 from affine_trainer.learning.token_shards import save_tokens
 from affine_trainer.learning.training_batch import micro_batches
@@ -71,11 +72,13 @@ def test_micro_batches_keep_steps_apart_group_by_length_trim_padding_and_share_o
     mask = (torch.arange(1, 9) < lengths[:, None]).long()
     batch = {
         "lengths": lengths,
+        "prompt_lengths": torch.ones(8, dtype=torch.long),
+        "groups": torch.arange(8),
         "tool_mask": mask,
         "prompt_ids": torch.arange(8)[:, None],
         "advantages": torch.arange(8.0)[:, None].expand(8, 8),
     }
-    batches = micro_batches(batch, num_steps=2, micro_batch_size=2)
+    batches = micro_batches(batch, num_steps=2, num_batches=2)
     assert [b["prompt_ids"].flatten().tolist() for b in batches] == [[3, 1], [2, 0], [4, 5], [6, 7]]
     assert [b["advantages"].shape[1] for b in batches] == [2, 8, 4, 4]
     assert all(torch.equal(b["advantages"][:, :1], b["prompt_ids"].float()) for b in batches)
@@ -88,13 +91,25 @@ def test_by_length_puts_rows_back_where_they_came_from() -> None:
     packed = pack_episodes(rows, pad_id=0)
     widths = []
 
-    def forward(ids: torch.Tensor, lengths: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        widths.append(ids.shape[1])
-        assert actions.sum(dim=1).tolist() == (lengths - 1).tolist()
-        return ids.float()
+    def forward(rows: Rows) -> torch.Tensor:
+        widths.append(rows.ids.shape[1])
+        assert rows.actions.sum(dim=1).tolist() == (rows.lengths - 1).tolist()
+        return rows.ids.float()
 
     assert torch.equal(by_length(packed, 2, forward), packed.token_ids.float())
-    assert widths == [2, 4, 6]
+    assert widths == [3, 6]
+
+
+def test_rows_with_the_same_long_prompt_are_a_group_that_no_part_tears_apart() -> None:
+    prompt, mask = [7, 8, 9, 7, 8], [0] * 5
+    rows = [episode([*prompt, 5], [*mask, 1], [1.0]) for _ in range(3)]
+    other = episode([*prompt[:4], 6, 5], [*mask, 1], [1.0])
+    short = [episode([7, *[5] * 6], [0, *[1] * 6], [1.0]) for _ in range(2)]
+    groups = pack_episodes([*rows, other, *short], pad_id=0).groups.tolist()
+    assert groups == [0, 0, 0, 1, 2, 3]  # a prompt shorter than what follows is not worth sharing
+    assert share_out(groups, 2) == [[0, 1, 2], [3, 4, 5]]
+    assert share_out([0, 0, 1, 1, 2, 2], 2) == [[0, 1, 2, 3], [4, 5]]
+    assert all(share_out([0] * 5, 2)), "a group larger than a part fills several"
 
 
 def test_the_mix_keeps_to_its_weights_and_plays_every_task_before_any_twice() -> None:

@@ -219,7 +219,7 @@ def test_our_batch_has_the_keys_and_shapes_of_trls_own(tmp_path: Path) -> None:
     )
     ours = run.trainer._generate_and_score_completions([{"prompt": ""}] * 16)
     assert expected.keys() - ours.keys() == {"num_items_in_batch"}  # only other losses than ours read it
-    assert ours.keys() - expected.keys() == {"returns", "old_values", "lengths"}
+    assert ours.keys() - expected.keys() == {"returns", "old_values", "lengths", "prompt_lengths", "groups"}
     columns = ours["completion_ids"].shape
     for name in ("completion_mask", "tool_mask", "advantages", "old_per_token_logps", "ref_per_token_logps"):
         assert ours[name].shape == columns

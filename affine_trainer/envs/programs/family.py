@@ -14,7 +14,7 @@ from affine_trainer.envs.programs.frames import FRAMES, state
 from affine_trainer.envs.programs.inputs import Draw, Line
 from affine_trainer.records import Split, seed_from
 
-PRETRAIN_MAX_DIFFICULTY = 0.45
+PRETRAIN_MAX_DIFFICULTY = 0.3
 
 Item = TypeVar("Item")
 Parameters = Mapping[str, str]

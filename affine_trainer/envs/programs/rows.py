@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from random import Random
 from typing import Any, NamedTuple
 
 from affine_trainer.envs.programs.family import Family
 from affine_trainer.envs.programs.inputs import Draw
 from affine_trainer.envs.programs.reference import run_reference
+from affine_trainer.envs.programs.shrink import RecordedRandom, simplest_input
 from affine_trainer.envs.programs.table import FAMILIES
 from affine_trainer.envs.splits import split_of
 from affine_trainer.errors import AffineError
@@ -33,7 +34,10 @@ class Case(NamedTuple):
 
 @dataclass(frozen=True)
 class ProgramRow:
-    """One problem: DED asks for `prompt` and grades by `cases`, ABD shows `program` and `output`."""
+    """One problem: DED asks for `prompt` and grades by `cases`, ABD shows `program` and `output`.
+
+    `choices` are the random choices that made `inputs`; `small` whether they were kept small.
+    """
 
     family: str
     topic: str
@@ -44,6 +48,18 @@ class ProgramRow:
     output: str
     cases: tuple[Case, ...]
     difficulty: float
+    choices: tuple[int, ...]
+    small: bool
+
+    @cached_property
+    def simplest_input(self) -> str:
+        """An input with the same output that is as simple as a short search finds: what an expert answers."""
+        family = FAMILIES[self.family]
+        return simplest_input(
+            self.choices,
+            lambda rng: family.draw_input(Draw(rng, self.parameters, self.small)),
+            lambda stdin: run_reference(self.program, stdin) == self.output,
+        )
 
     @property
     def abd_content(self) -> dict[str, Any]:
@@ -59,7 +75,11 @@ class ProgramRow:
 class _Example(NamedTuple):
     stdin: str
     stdout: str
-    edge: bool
+    choices: tuple[int, ...] = ()
+
+    @property
+    def edge(self) -> bool:
+        return not self.choices
 
 
 def generate(index: int, *, held_out: bool = False) -> ProgramRow:
@@ -81,7 +101,8 @@ def draw_row(family: Family, split: Split, rng: Random) -> ProgramRow:
     parameters = rng.choice(family.parameters_of[split])
     phrasing = rng.choice(family.phrasings_of[split])
     program = family.source(parameters)
-    examples = _draw_examples(family, program, Draw(rng, parameters, small=split == "pretrain"))
+    small = split == "pretrain"
+    examples = _draw_examples(family, program, Draw(rng, parameters, small))
     shown = _pick_shown(examples, program)
     return ProgramRow(
         family=family.name,
@@ -93,6 +114,8 @@ def draw_row(family: Family, split: Split, rng: Random) -> ProgramRow:
         output=shown.stdout,
         cases=_pick_cases(examples),
         difficulty=family.difficulty,
+        choices=shown.choices,
+        small=small,
     )
 
 
@@ -109,15 +132,16 @@ def _draw_examples(family: Family, program: str, draw: Draw) -> list[_Example]:
     More are sampled while all outputs are equal or no sample could be shown, MAX_SAMPLES at most.
     """
     edges = dict.fromkeys(family.edge_inputs(draw.parameters))
-    examples = [_Example(stdin, run_reference(program, stdin), edge=True) for stdin in edges]
+    examples = [_Example(stdin, run_reference(program, stdin)) for stdin in edges]
     seen = set(edges)
     for attempt in range(MAX_SAMPLES):
         if attempt >= NUM_SAMPLES and _suffice(examples):
             break
-        stdin = family.draw_input(draw)
+        rng = RecordedRandom(draw.rng)
+        stdin = family.draw_input(replace(draw, rng=rng))
         if stdin not in seen:
             seen.add(stdin)
-            examples.append(_Example(stdin, run_reference(program, stdin), edge=False))
+            examples.append(_Example(stdin, run_reference(program, stdin), tuple(rng.made)))
     return examples
 
 
