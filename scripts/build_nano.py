@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3ForCausalLM
 
-from scripts.nano.mixture import Mixture, tokenizer_texts
+from scripts.nano.mixture import SHARES, Mixture, tokenizer_texts
 from scripts.nano.pretrain import Encoded, Shape, build_model, encode, train
 from scripts.nano.tokenizer import save_tokenizer, train_tokenizer
 
@@ -33,18 +33,18 @@ CHUNK = 1000
 MAX_DOCUMENT_TOKENS = 768
 
 
-def encode_chunk(job: tuple[int, int, int, str]) -> list[Encoded]:
-    """Documents first..last of the mixture, encoded; runs in a worker process."""
-    seed, first, last, folder = job
+def encode_chunk(job: tuple[int, str, int, int, str]) -> list[Encoded]:
+    """Documents first..last of a part's mixture, encoded; runs in a worker process."""
+    seed, part, first, last, folder = job
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-    encoded = (encode(messages, tokenizer) for messages in Mixture(seed).documents(first, last))
+    encoded = (encode(messages, tokenizer) for messages in Mixture(seed, part).documents(first, last))
     return [document for document in encoded if len(document.ids) <= MAX_DOCUMENT_TOKENS]
 
 
-def make_documents(seed: int, numbers: range, folder: Path, workers: int) -> list[Encoded]:
-    """These documents of the mixture, encoded with the tokenizer in `folder`."""
+def make_documents(seed: int, part: str, numbers: range, folder: Path, workers: int) -> list[Encoded]:
+    """These documents of a part's mixture, encoded with the tokenizer in `folder`."""
     starts = range(numbers.start, numbers.stop, CHUNK)
-    jobs = [(seed, first, min(first + CHUNK, numbers.stop), str(folder)) for first in starts]
+    jobs = [(seed, part, first, min(first + CHUNK, numbers.stop), str(folder)) for first in starts]
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         return list(itertools.chain.from_iterable(pool.imap(encode_chunk, jobs)))
 
@@ -68,6 +68,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--documents", type=int, default=280_000)
     parser.add_argument("--first-document", type=int, default=0)
     parser.add_argument("--start-from", type=Path, help="folder of a model built earlier")
+    parser.add_argument("--part", choices=list(SHARES), default="first", help="which mixture")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--tokens-per-batch", type=int, default=4096)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
@@ -93,7 +94,7 @@ def main() -> None:
     print(f"tokenizer: {len(tokenizer)} tokens, {time.perf_counter() - clock:.0f} s", flush=True)
 
     numbers = range(args.first_document, args.first_document + args.documents)
-    documents = make_documents(args.seed, numbers, args.out, args.workers)
+    documents = make_documents(args.seed, args.part, numbers, args.out, args.workers)
     tokens = sum(len(document.ids) for document in documents)
     print(
         f"text: {len(documents)} documents, {tokens / 1e6:.1f} M tokens, {time.perf_counter() - clock:.0f} s",

@@ -112,6 +112,9 @@ class RLConfig(Section):
     gamma: float = Field(default=0.99, ge=0.0, le=1.0)
     gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0)
     gae_level: Literal["turn", "token"] = "turn"
+    advantage: Literal["gae", "group"] = Field(
+        default="gae", description="baseline of the critic, or of the task's other episodes"
+    )
     normalize_advantages: bool = True
     learning_rate: float = Field(default=2e-4, gt=0.0, le=1.0)
     critic_learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
@@ -151,6 +154,8 @@ class RLConfig(Section):
                 f"micro_batch_size ({self.micro_batch_size}) must be a multiple of "
                 f"samples_per_task ({self.samples_per_task}), whose prompt the model reads once"
             )
+        if self.advantage == "group" and self.samples_per_task < 2:
+            raise ValueError("advantage: group compares a task's episodes; give samples_per_task at least 2")
         return self
 
 

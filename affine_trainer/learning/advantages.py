@@ -45,6 +45,23 @@ def generalized_advantages(
     return advantages, torch.where(actions, advantages + values, 0.0)
 
 
+def group_advantages(rewards: Tensor, action_mask: Tensor, tasks: Tensor) -> Tensor:
+    """Each episode's return minus the mean return of the others of its task; (B, T), zero off the actions.
+
+    Kool et al. 2019 (RLOO): unbiased, and zero where all of a task's episodes ended alike. `rewards` and
+    `action_mask` are (B, T), `tasks` (B,) numbers the tasks. An episode that is alone gets 0; rows without an
+    action token count for nothing.
+    """
+    actions = action_mask.bool()
+    counted = actions.any(dim=1)
+    same = (tasks[:, None] == tasks[None, :]) & counted[None, :] & counted[:, None]
+    others = same & ~torch.eye(len(tasks), dtype=torch.bool, device=tasks.device)
+    returns, number = rewards.sum(dim=1), others.sum(dim=1)
+    mean = (others.to(returns) @ returns) / number.clamp(min=1)
+    advantages = torch.where(number > 0, returns - mean, 0.0)
+    return torch.where(actions, advantages[:, None], 0.0)
+
+
 def whiten(advantages: Tensor, action_mask: Tensor, *, rescale: bool = True) -> Tensor:
     """Mean 0 and standard deviation 1 over the action tokens of the whole batch; zero elsewhere.
 

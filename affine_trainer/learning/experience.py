@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +22,8 @@ class Experience:
     `token_ids` is (B, T + 1). Everything else per token is (B, T): column t speaks of token t + 1, which is
     the one that the hidden state at t predicts. `lengths` (B,) counts the tokens of each row; `cut_off` (B,)
     marks the rows whose episode was truncated rather than terminated. Rows with the same number in `groups`
-    (B,) begin with the same prompt of `prompt_lengths` (B,) tokens, which the model then reads once.
+    (B,) begin with the same prompt of `prompt_lengths` (B,) tokens, which the model then reads once. `tasks`
+    (B,) numbers the task that each row played.
     """
 
     token_ids: Tensor
@@ -34,6 +35,7 @@ class Experience:
     cut_off: Tensor
     prompt_lengths: Tensor
     groups: Tensor
+    tasks: Tensor
 
     @property
     def num_episodes(self) -> int:
@@ -63,6 +65,7 @@ def pack_episodes(episodes: Sequence[Episode], pad_id: int) -> Experience:
         cut_off=torch.tensor([row.cut_off for row in rows]),
         prompt_lengths=torch.tensor([row.prompt_length for row in rows]),
         groups=torch.tensor(_groups(rows)),
+        tasks=torch.tensor(_numbered([episode.task_key for episode in episodes])),
     )
 
 
@@ -85,13 +88,16 @@ def _groups(rows: Sequence[_Row]) -> list[int]:
 
     Sharing a short prompt saves little, and its rows would compute attention over each other in vain.
     """
-    numbers: dict[object, int] = {}
-    groups = []
-    for place, row in enumerate(rows):
-        shares = 2 * row.prompt_length >= len(row.token_ids)
-        key = tuple(row.token_ids[: row.prompt_length]) if shares else place
-        groups.append(numbers.setdefault(key, len(numbers)))
-    return groups
+    return _numbered(
+        tuple(row.token_ids[: row.prompt_length]) if 2 * row.prompt_length >= len(row.token_ids) else place
+        for place, row in enumerate(rows)
+    )
+
+
+def _numbered(keys: Iterable[Hashable]) -> list[int]:
+    """A number a key, equal for equal keys, in order of appearance."""
+    numbers: dict[Hashable, int] = {}
+    return [numbers.setdefault(key, len(numbers)) for key in keys]
 
 
 def _is_usable(episode: Episode) -> bool:

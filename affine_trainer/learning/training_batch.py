@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from affine_trainer.config import RLConfig
-from affine_trainer.learning.advantages import generalized_advantages, whiten
+from affine_trainer.learning.advantages import generalized_advantages, group_advantages, whiten
 from affine_trainer.learning.critic import explained_variance
 from affine_trainer.learning.experience import Experience, line_widths, share_out
 
@@ -46,6 +46,8 @@ def training_batch(
         gae_lambda=rl.gae_lambda,
         level=rl.gae_level,
     )
+    if rl.advantage == "group":
+        advantages = group_advantages(experience.rewards, actions, experience.tasks)
     metrics = {
         "advantages": float(advantages[actions].mean()),
         "advantages_std": float(advantages[actions].std(correction=0)),

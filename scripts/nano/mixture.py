@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from affine_trainer.config import Config
 from affine_trainer.envs import task_set
@@ -13,25 +13,38 @@ from affine_trainer.envs.prompts import load_templates
 from affine_trainer.envs.splits import SPLIT_RANGES
 from affine_trainer.records import Message, Task, TaskSet, seed_from
 from scripts.nano.grammars import TRANSCRIPTS, Transcript
-from scripts.nano.recipes import Recipe, recipe
+from scripts.nano.recipes import Recipe, recipe, reversible_recipe
 
-# Shares of documents. A third is what the pipeline will teach in earnest, at its easiest setting.
+# Shares of documents in the two parts of the build. What the pipeline will teach in earnest is here at its
+# easiest setting; the second part dwells on what the first had not learned, formulas and inputs to find.
+AGENTS = dict.fromkeys(TRANSCRIPTS, 0.03)
 SHARES = {
-    "affine:sat": 0.2,
-    "affine:abd": 0.12,
-    "affine:ded": 0.1,
-    "recipe": 0.26,
-    "recipe run": 0.06,
-    "program run": 0.11,
-    **{name: 0.03 for name in TRANSCRIPTS},
+    "first": {
+        "affine:sat": 0.2,
+        "affine:abd": 0.12,
+        "affine:ded": 0.1,
+        "recipe": 0.26,
+        "recipe run": 0.06,
+        "program run": 0.11,
+        **AGENTS,
+    },
+    "second": {
+        "affine:sat": 0.34,
+        "affine:abd": 0.08,
+        "affine:ded": 0.06,
+        "recipe": 0.06,
+        "reversible recipe": 0.31,
+        **AGENTS,
+    },
 }
 
 
 class Mixture:
-    """Document `number` of the mixture is a pure function of (seed, number)."""
+    """Document `number` of a part's mixture is a pure function of (seed, number)."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, part: str = "first") -> None:
         self.seed = seed
+        self.shares = SHARES[part]
         self.task_sets = {
             "affine:sat": own_tasks("affine:sat", "tiny"),
             "affine:abd": own_tasks("affine:abd", "generated-v1"),
@@ -40,16 +53,18 @@ class Mixture:
         self.family_programs = {
             family.source(parameters) for family in FAMILIES.values() for parameters in family.combinations
         }
-        self.program_template = load_templates(None)["ded"]
+        self.templates = load_templates(None)
 
     def document(self, number: int) -> Transcript:
         """The messages of one document."""
         rng = random.Random(seed_from("nano", self.seed, number))
-        source = rng.choices(list(SHARES), weights=list(SHARES.values()))[0]
+        source = rng.choices(list(self.shares), weights=list(self.shares.values()))[0]
         if source in TRANSCRIPTS:
             return TRANSCRIPTS[source](rng)
         if source == "recipe":
             return self.written_recipe(self.draw_recipe(rng))
+        if source == "reversible recipe":
+            return self.input_to_find(self.draw_recipe(rng, reversible_recipe))
         if source == "recipe run":
             made = self.draw_recipe(rng)
             return program_run(made.program, made.stdin, made.stdout)
@@ -58,15 +73,20 @@ class Mixture:
             return program_run(row.program, row.inputs, row.output)
         return solved_task(self.task_sets[source], self.draw_task(source, rng))
 
-    def draw_recipe(self, rng: random.Random) -> Recipe:
+    def draw_recipe(self, rng: random.Random, draw: Callable[[random.Random], Recipe] = recipe) -> Recipe:
         """A recipe whose program is none of any family's."""
-        made = recipe(rng)
-        return self.draw_recipe(rng) if made.program in self.family_programs else made
+        made = draw(rng)
+        return self.draw_recipe(rng, draw) if made.program in self.family_programs else made
 
     def written_recipe(self, made: Recipe) -> Transcript:
         """A recipe, posed and answered as DED poses its problems."""
-        prompt = self.program_template.fill(prompt=made.statement)
+        prompt = self.templates["ded"].fill(prompt=made.statement)
         return [*prompt, Message("assistant", f"```python\n{made.program}\n```")]
+
+    def input_to_find(self, made: Recipe) -> Transcript:
+        """A recipe, posed and answered as ABD poses its problems."""
+        prompt = self.templates["abd"].fill(program=made.program, output=made.stdout)
+        return [*prompt, Message("assistant", f"<INPUT>\n{made.stdin}\n</INPUT>")]
 
     def draw_task(self, env: str, rng: random.Random) -> Task:
         """A task of the pretraining split, which shares no content with any other."""

@@ -139,6 +139,48 @@ def letter_recipe(rng: random.Random) -> Recipe:
     return Recipe(frame.format(statement), f"s = input()\nprint({code})", word, result)
 
 
+def reversible_recipe(rng: random.Random) -> Recipe:
+    """A program that prints its input, or what one easy step makes of it: only one input has its output."""
+    number, factor, mark = rng.randint(1, 20), rng.randint(2, 9), rng.choice("!&~^#*+=?@$%-")
+    kind = rng.choice(("integer", "list", "word", "fields"))
+    if kind == "integer":
+        value = rng.choice((rng.randint(0, 12), rng.randint(0, 60)))
+        code, printed = rng.choice(
+            (("n", value), (f"n + {number}", value + number), (f"n - {number}", value - number))
+            + ((f"n * {factor}", value * factor),) * (value <= 12)
+        )
+        return Recipe("", f"n = int(input())\nprint({code})", str(value), str(printed))
+    if kind == "list":
+        values = [rng.randint(0, 30) for _ in range(rng.randint(2, 4))]
+        code, made = rng.choice(
+            (
+                ("*a", values),
+                ("*a[::-1]", values[::-1]),
+                (f"*[x + {number} for x in a]", [x + number for x in values]),
+                (f"*[x - {number} for x in a]", [x - number for x in values]),
+            )
+        )
+        program = f"a = list(map(int, input().split()))\nprint({code})"
+        return Recipe("", program, " ".join(map(str, values)), " ".join(map(str, made)))
+    if kind == "word":
+        word = "".join(rng.choice(LETTERS) for _ in range(rng.randint(2, 6)))
+        code, text = rng.choice(
+            (
+                ("s", word),
+                ("s[::-1]", word[::-1]),
+                (f's + "{mark}"', word + mark),
+                (f'"{mark}" + s', mark + word),
+                ("s * 2", word * 2),
+                (f'"{mark}".join(s)', mark.join(word)),
+            )
+        )
+        return Recipe("", f"s = input()\nprint({code})", word, text)
+    fields = [str(rng.randint(0, 40)) for _ in range(rng.randint(2, 4))]
+    other = rng.choice("!&~^#*+=?@$%-")
+    program = f'a = input().split("{mark}")\nprint("{other}".join(a))'
+    return Recipe("", program, mark.join(fields), other.join(fields))
+
+
 def recipe(rng: random.Random) -> Recipe:
     """Any of the three kinds."""
     return rng.choice((number_recipe, number_recipe, list_recipe, letter_recipe))(rng)

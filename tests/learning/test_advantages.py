@@ -7,7 +7,7 @@ import random
 import pytest
 import torch
 
-from affine_trainer.learning.advantages import generalized_advantages, whiten
+from affine_trainer.learning.advantages import generalized_advantages, group_advantages, whiten
 
 GAMMA, LAMBDA = 0.9, 0.7
 
@@ -99,3 +99,21 @@ def test_equal_advantages_become_zero_and_not_noise() -> None:
     assert torch.all(whiten(torch.full((2, 3), 0.1), torch.zeros(2, 3)) == 0)
     small = torch.tensor([[0.1, 0.3]])
     assert torch.allclose(whiten(small, torch.ones(1, 2), rescale=False), torch.tensor([[-0.1, 0.1]]))
+
+
+def test_group_advantages_compare_an_episode_with_the_others_of_its_task() -> None:
+    rewards = torch.tensor([[0.0, 1.0], [0.0, 0.0], [0.0, 0.0], [0.5, 0.5], [0.0, 1.0], [0.0, 1.0]])
+    mask = torch.tensor([[1, 1], [1, 0], [0, 1], [1, 1], [1, 1], [0, 0]])
+    tasks = torch.tensor([0, 0, 0, 1, 2, 0])  # the last row was never graded
+    found = group_advantages(rewards, mask, tasks)
+    assert found.tolist() == [[1, 1], [-0.5, 0], [0, -0.5], [0, 0], [0, 0], [0, 0]]
+
+
+def test_group_advantages_of_a_task_sum_to_zero_and_vanish_where_all_ended_alike() -> None:
+    torch.manual_seed(0)
+    rewards, mask = torch.rand(12, 3), torch.ones(12, 3)
+    tasks = torch.arange(12) // 4
+    rewards[4:8] = 0.25
+    found = group_advantages(rewards, mask, tasks)[:, 0]
+    assert torch.allclose(found.view(3, 4).sum(dim=1), torch.zeros(3), atol=1e-6)
+    assert torch.all(found[4:8] == 0)
