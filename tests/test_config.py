@@ -158,7 +158,15 @@ hardware: {device: cuda}
         ("data: {affine: {weights: {sat: -1}}}", "data.affine.weights.sat: must be at least 0, got -1"),
         (
             "rl_training: {mini_batch_size: 48}",
-            "rollout_batch_size (128) must be a multiple of mini_batch_size (48)",
+            "rollout_batch_size (256) must be a multiple of mini_batch_size (48)",
+        ),
+        (
+            "rl_training: {samples_per_task: 12}",
+            "micro_batch_size (32) must be a multiple of samples_per_task (12)",
+        ),
+        (
+            "rl_training: {samples_per_task: 1}",
+            "advantage: group compares a task's episodes; give samples_per_task at least 2",
         ),
         (
             "rl_training: {micro_batch_size: 48}",

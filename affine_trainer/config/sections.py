@@ -77,10 +77,10 @@ class TrainingConfig(Section):
     lora_target_modules: tuple[str, ...] = Field(
         default=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"), min_length=1
     )
-    num_epochs: int = Field(default=1, ge=1, le=1000)
-    batch_size: int = Field(default=16, ge=1, le=4096)
+    num_epochs: int = Field(default=2, ge=1, le=1000)
+    batch_size: int = Field(default=32, ge=1, le=4096)
     gradient_accumulation_steps: int = Field(default=1, ge=1, le=4096)
-    learning_rate: float = Field(default=5e-4, gt=0.0, le=1.0)
+    learning_rate: float = Field(default=2.5e-3, gt=0.0, le=1.0)
     warmup_steps: int = Field(default=20, ge=0, le=1_000_000)
     lr_schedule: Schedule = "cosine"
     min_lr_ratio: float = Field(default=0.1, ge=0.0, le=1.0)
@@ -89,47 +89,47 @@ class TrainingConfig(Section):
     bf16: bool = False
     gradient_checkpointing: bool = False
     logging_steps: int = Field(default=10, ge=1, le=1_000_000)
-    eval_steps: int = Field(default=100, ge=1, le=1_000_000)
+    eval_steps: int = Field(default=50, ge=1, le=1_000_000)
     save_total_limit: int = Field(default=3, ge=1, le=1000)
 
 
 class RLConfig(Section):
     """PPO: `num_rollouts` iterations of `rollout_batch_size` episodes, `ppo_epochs` passes over each."""
 
-    num_rollouts: int = Field(default=60, ge=1, le=1_000_000)
-    rollout_batch_size: int = Field(default=128, ge=2, le=65536)
+    num_rollouts: int = Field(default=30, ge=1, le=1_000_000)
+    rollout_batch_size: int = Field(default=256, ge=2, le=65536)
     samples_per_task: int = Field(default=4, ge=1, le=4096, description="episodes of a task side by side")
     mini_batch_size: int = Field(default=64, ge=1, le=65536, description="episodes an optimiser step")
     micro_batch_size: int = Field(default=32, ge=1, le=65536, description="episodes a forward pass")
     ppo_epochs: int = Field(default=2, ge=1, le=100)
     clip_range: float = Field(default=0.2, gt=0.0, lt=1.0)
     clip_range_value: float = Field(default=0.2, gt=0.0, le=1000.0)
-    vf_coef: float = Field(default=0.5, ge=0.0, le=100.0)
-    entropy_coef: float = Field(default=0.003, ge=0.0, le=10.0)
+    vf_coef: float = Field(default=0.005, ge=0.0, le=100.0)
+    entropy_coef: float = Field(default=0.001, ge=0.0, le=10.0)
     entropy_decay: float = Field(default=0.9995, gt=0.0, le=1.0, description="factor an optimiser step")
-    entropy_floor: float = Field(default=0.001, ge=0.0, le=10.0)
+    entropy_floor: float = Field(default=0.0005, ge=0.0, le=10.0)
     kl_coef: float = Field(default=0.01, ge=0.0, le=100.0, description="0 leaves the reference model out")
     gamma: float = Field(default=0.99, ge=0.0, le=1.0)
     gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0)
     gae_level: Literal["turn", "token"] = "turn"
     advantage: Literal["gae", "group"] = Field(
-        default="gae", description="baseline of the critic, or of the task's other episodes"
+        default="group", description="baseline of the critic, or of the task's other episodes"
     )
     normalize_advantages: bool = True
-    learning_rate: float = Field(default=2e-4, gt=0.0, le=1.0)
+    learning_rate: float = Field(default=1e-4, gt=0.0, le=1.0)
     critic_learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
     critic_hidden_size: int = Field(default=256, ge=1, le=65536)
     lr_schedule: Schedule = "cosine"
     min_lr_ratio: float = Field(default=0.1, ge=0.0, le=1.0)
-    warmup_steps: int = Field(default=5, ge=0, le=1_000_000, description="optimiser steps")
+    warmup_steps: int = Field(default=20, ge=0, le=1_000_000, description="optimiser steps")
     weight_decay: float = Field(default=0.0, ge=0.0, le=1.0)
     max_grad_norm: float = Field(default=1.0, gt=0.0, le=1000.0)
-    temperature: float = Field(default=1.0, gt=0.0, le=5.0)
+    temperature: float = Field(default=0.7, gt=0.0, le=5.0)
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     validation_frequency: int = Field(
         default=10, ge=1, le=1_000_000, description="iterations between validations"
     )
-    validation_samples: int = Field(default=192, ge=1, le=1_000_000)
+    validation_samples: int = Field(default=384, ge=1, le=1_000_000)
     patience: int = Field(
         default=10, ge=1, le=1_000_000, description="validations without improvement before stopping"
     )

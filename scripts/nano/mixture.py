@@ -15,8 +15,8 @@ from affine_trainer.records import Message, Task, TaskSet, seed_from
 from scripts.nano.grammars import TRANSCRIPTS, Transcript
 from scripts.nano.recipes import Recipe, recipe, reversible_recipe
 
-# Shares of documents in the two parts of the build. What the pipeline will teach in earnest is here at its
-# easiest setting; the second part dwells on what the first had not learned, formulas and inputs to find.
+# Shares of documents in the parts of the build. What the pipeline will teach in earnest is here at its easiest
+# setting; later parts dwell on what was not learned before them: inputs to find, then formulas.
 AGENTS = dict.fromkeys(TRANSCRIPTS, 0.03)
 SHARES = {
     "first": {
@@ -35,6 +35,14 @@ SHARES = {
         "recipe": 0.06,
         "reversible recipe": 0.31,
         **AGENTS,
+    },
+    "third": {
+        "affine:sat": 0.7,
+        "affine:ded": 0.08,
+        "affine:abd": 0.03,
+        "recipe": 0.06,
+        "reversible recipe": 0.08,
+        **dict.fromkeys(TRANSCRIPTS, 0.01),
     },
 }
 

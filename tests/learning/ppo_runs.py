@@ -29,6 +29,11 @@ SMALL = {
     "validation_frequency": 100,
     "save_frequency": 100,
     "warmup_steps": 0,
+    "advantage": "gae",
+    "vf_coef": 0.5,
+    "entropy_coef": 0.003,
+    "entropy_floor": 0.001,
+    "temperature": 1.0,
 }
 
 
