@@ -239,8 +239,9 @@ class PPOTrainer(GRPOTrainer):
     def _compute_loss(self, model: Any, inputs: dict[str, Tensor]) -> Tensor:
         """TRL's loss plus the critic's, as this micro-batch's part of the step's mean over tokens."""
         actions = inputs["tool_mask"].bool()
-        about = (inputs[name] for name in ("completion_ids", "lengths", "prompt_lengths", "groups"))
-        self._rows = Rows(*about, actions)
+        self._rows = Rows(
+            inputs["completion_ids"], inputs["lengths"], inputs["prompt_lengths"], inputs["groups"], actions
+        )
         num_micro_batches = self.current_gradient_accumulation_steps
         policy_loss = super()._compute_loss(model, inputs) * num_micro_batches
         values = cast(Tensor, self._hook.values)

@@ -85,7 +85,8 @@ class OpenRows:
 
     The prompts are read in groups of similar length, so that little padding is computed, and equal ones once
     where the cache is one that grows. Finished rows leave the batch, since on a CPU a step costs what its
-    rows cost, and columns that are padding in every remaining row leave the cache with them. `rows` holds the prompts' numbers in the order of `logits`.
+    rows cost, and columns that are padding in every remaining row leave the cache with them. `rows` holds
+    the prompts' numbers in the order of `logits`.
     """
 
     def __init__(self, model: PreTrainedModel, prompts: Sequence[Sequence[int]], pad_id: int) -> None:

@@ -15,8 +15,8 @@ from affine_trainer.records import Message, Task, TaskSet, seed_from
 from scripts.nano.grammars import TRANSCRIPTS, Transcript
 from scripts.nano.recipes import Recipe, recipe, reversible_recipe
 
-# Shares of documents in the parts of the build. What the pipeline will teach in earnest is here at its easiest
-# setting; later parts dwell on what was not learned before them: inputs to find, then formulas.
+# Shares of documents in the parts of the build. What the pipeline will teach in earnest is here at its
+# easiest setting; later parts dwell on what was not learned before them: inputs to find, then formulas.
 AGENTS = dict.fromkeys(TRANSCRIPTS, 0.03)
 SHARES = {
     "first": {
