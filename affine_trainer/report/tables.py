@@ -13,6 +13,7 @@ from affine_trainer.report.comparison import points
 
 UNSEEN_MARK = "unseen families"
 ENVIRONMENT_WIDTH = 11  # of its heading, so that a console of 80 columns breaks no name
+MAX_HEADING = 12
 COMPACT: Any = {"box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0), "show_edge": False}
 
 
@@ -87,11 +88,13 @@ def _trivial(policies: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _headings(comparison: Mapping[str, Any], baseline: str) -> list[str]:
     level = f"{100 * comparison['statistics']['confidence_level']:g} %"
+    labels = [baseline, comparison["candidate"]["label"]]
+    if max(map(len, labels)) > MAX_HEADING:  # a folder's path would squeeze the figures; the title names both
+        labels = ["baseline", "candidate"]
     return [
         "environment",
         "tasks",
-        baseline,
-        comparison["candidate"]["label"],
+        *labels,
         "points",
         f"{level} interval",
         "p (Holm)",

@@ -78,3 +78,11 @@ def test_points_always_carry_a_sign_and_never_a_negative_zero():
 
 def test_a_share_that_is_unknown_is_a_dash():
     assert (percent(None), percent(0.125)) == ("–", "12.5 %")
+
+
+def test_a_long_label_is_named_in_the_title_and_leaves_the_columns_room(tmp_path):
+    compared = comparison(tmp_path)
+    compared["candidate"]["label"] = "logs/other/eval/models-mine-rl_best"
+    text = shown(comparison_table(compared, "base|odd"))
+    assert "logs/other/eval/models-mine-rl_best against base|odd" in text
+    assert "baseline  candidate  points" in text
