@@ -55,27 +55,26 @@ class Worker:
         self.probes: dict[str, bool] = {}
         self.num_programs = 0
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        complaints = os.memfd_create("zygote-stderr")
+        # A file object, so that it is closed with the worker however that ends.
+        self._last_words = os.fdopen(os.memfd_create("zygote-stderr"), "rb", buffering=0)
         try:
-            self._process = _spawn(theirs, complaints, layers)
-            self.hello = self._wait_for_hello(complaints)
+            self._process = _spawn(theirs, self._last_words.fileno(), layers)
+            self.hello = self._wait_for_hello()
         finally:
             theirs.close()
-            os.close(complaints)
         self._zygote_pid = self._find_zygote()
         self._rss_bytes_at_start = self.rss_bytes
 
-    def _wait_for_hello(self, complaints: int) -> Hello:
+    def _wait_for_hello(self) -> Hello:
         self._socket.settimeout(START_SECONDS)
         try:
             data = self._socket.recv(MAX_HELLO_BYTES)
-        except OSError as error:
-            data, reason = b"", str(error)
-        else:
-            reason = os.pread(complaints, 10_000, 0).decode("utf-8", "replace").strip()
+        except OSError:
+            data = b""
         if not data:
+            reason = self._obituary()
             self.close()
-            raise WorkerDied(f"the sandbox process did not start: {reason or 'no reason given'}")
+            raise WorkerDied(f"the sandbox process did not start: {reason}")
         return Hello.unpacked(data)
 
     def run(self, program: bytes, stdin: bytes, limits: Limits) -> ProgramRun:
@@ -97,10 +96,23 @@ class Worker:
             socket.send_fds(self._socket, [request.packed()], descriptors)
             data = self._socket.recv(Report.size)
         except OSError as error:
-            raise WorkerDied(f"the sandbox process does not answer: {error}") from error
+            raise WorkerDied(f"the sandbox process does not answer: {error}; {self._obituary()}") from error
         if len(data) != Report.size:
-            raise WorkerDied("the sandbox process ended in the middle of a run")
+            raise WorkerDied(f"the sandbox process ended in the middle of a run; {self._obituary()}")
         return Report.unpacked(data)
+
+    def _obituary(self) -> str:
+        """How the process ended and the last line it wrote, for people; waits a little for its end."""
+        try:
+            code = self._process.wait(CLOSE_SECONDS)
+            words = os.pread(self._last_words.fileno(), MAX_HELLO_BYTES, 0)
+        except subprocess.TimeoutExpired:
+            return "it is still there"
+        except (OSError, ValueError):  # another thread has closed the worker
+            return "it was closed"
+        lines = words.decode("utf-8", "replace").splitlines()
+        said = [line.strip() for line in lines if line.strip()][-1:]
+        return "; ".join([f"it ended with {code}", *said])
 
     def close(self) -> None:
         """End the zygote and whatever it runs; may be called from another thread, and twice."""
@@ -112,6 +124,7 @@ class Worker:
             self._process.kill()
             self._process.wait()
         self._socket.close()
+        self._last_words.close()
 
     @property
     def pid(self) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from affine_trainer.sandbox import Level, layers_for, libc, probes, seccomp
-from affine_trainer.sandbox.host import Worker
+from affine_trainer.sandbox.host import Worker, WorkerDied
 from affine_trainer.sandbox.seccomp import Instruction
 from affine_trainer.sandbox.syscalls import X86_64, architecture
 from tests.sandbox.corpus import BENIGN, HOSTILE
@@ -125,11 +125,18 @@ def try_corpus(wanted: Level, *, everything: bool) -> dict[str, Any]:
     """What the corpus does at `wanted` or below; all is well without `complaints` and `differences`."""
     hostile = HOSTILE if everything else NOT_GREEDY[::QUICK_STEP]
     benign = BENIGN if everything else BENIGN[::QUICK_STEP]
+    complaints: dict[str, str | None] = {}
+    differences: dict[str, str | None] = {}
     worker = Worker(layers_for(wanted))
     found = probes.level(probes.probe(worker))
     with set_trap() as trap, tempfile.TemporaryDirectory() as folder:
-        complaints = {program.name: complaint(worker, trap, program) for program in hostile}
-        differences = {program.name: difference(worker, program, Path(folder)) for program in benign}
+        try:
+            for program in hostile:
+                complaints[program.name] = complaint(worker, trap, program)
+            for program in benign:
+                differences[program.name] = difference(worker, program, Path(folder))
+        except WorkerDied as error:
+            complaints[f"after {len(complaints)} hostile and {len(differences)} benign"] = str(error)
     worker.close()
     return {
         "level": found,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from affine_trainer.errors import AffineError
-from affine_trainer.sandbox import Limits, Sandbox
+from affine_trainer.sandbox import Layers, Limits, Sandbox
+from affine_trainer.sandbox.host import Worker, WorkerDied
 from tests.sandbox.processes import children, until
 
 
@@ -95,3 +98,26 @@ def test_mixed_jobs_are_all_right_and_leave_nothing_behind(tmp_path: Path, num_j
         assert state() == before
         growth = [after - at for after, at in zip(sandbox.worker_rss_bytes, memory, strict=True)]
         assert max(growth) < 1_000_000
+
+
+@pytest.mark.parametrize("layers", [Layers(), Layers(namespaces=False)], ids=["namespaces", "none"])
+def test_a_worker_that_dies_tells_how(layers: Layers) -> None:
+    worker = Worker(layers)
+    assert worker.run(b"print(1)", b"", Limits()).stdout == "1\n"
+    zygote = children(worker.pid) or [worker.pid]
+    os.kill(zygote[0], signal.SIGKILL)
+    with pytest.raises(WorkerDied, match=r"it ended with (-9|137)"):
+        worker.run(b"print(2)", b"", Limits())
+    worker.close()
+
+
+def test_what_a_worker_complains_of_reaches_the_trainer() -> None:
+    with pytest.raises(WorkerDied, match="unexpected keyword argument 'sorcery'"):
+        Worker(Sorcery())
+
+
+@dataclass(frozen=True, slots=True)
+class Sorcery(Layers):
+    """A layer that no zygote knows."""
+
+    sorcery: bool = True
