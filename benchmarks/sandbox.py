@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,7 +87,7 @@ def output_of(command: list[str]) -> str:
     return ran.stdout if ran.returncode == 0 else f"it failed: {ran.stderr.strip()}"
 
 
-def in_fork_server(context: multiprocessing.context.ForkServerContext) -> str:
+def in_fork_server(context: ForkServerContext) -> str:
     ours, theirs = context.Pipe(duplex=False)
     given = {"program": PROGRAM, "stdin": STDIN, "answer": theirs}
     process = context.Process(target=exec, args=(FORKED, given))
@@ -209,7 +210,8 @@ class CountingSandbox(Sandbox):
 def show_grading(env: str, num_tasks: int, workers: int, *, sandboxed: bool) -> None:
     """Grade the own answers of so many tasks; ends the program where one is not accepted."""
     layers = layers_for("strong" if sandboxed else "none")
-    with CountingSandbox(workers, layers=layers, allow_unsandboxed=not sandboxed) as sandbox:
+    sandbox = CountingSandbox(workers, layers=layers, allow_unsandboxed=not sandboxed)
+    with sandbox:
         tasks = task_set(env, "generated-v1", config=Config(), sandbox=sandbox)
         asked = tasks.tasks(tasks.indices("evaluation", num_tasks, 0))
         replies = [tasks.expert_reply(task) or "" for task in asked]
