@@ -5,7 +5,7 @@ SOURCES := affine_trainer scripts tests $(wildcard benchmarks)
 # Other jobs on a shared machine slow down two OpenMP threads up to eightfold; one is not hurt.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: check setup lint types contracts test e2e format
+.PHONY: check setup lint types contracts test sandbox e2e format
 
 check: lint types contracts test e2e
 
@@ -24,6 +24,10 @@ contracts:
 
 test:
 	$(PYTHON) -m pytest
+
+# The whole corpus of hostile and benign programs, for every kind of user and every level: some minutes.
+sandbox:
+	$(PYTHON) -m pytest -m "matrix or not matrix" tests/sandbox
 
 e2e:
 	PYTHON="$(PYTHON)" ./tests/e2e.sh

@@ -49,7 +49,7 @@ def test_help_shows_the_five_steps_in_order_in_a_panel_of_their_own(affine):
     assert titles == ["The five steps", "All at once, and looking around", "Options"]
     rows = [line.strip("│ ").split()[:2] for line in lines if line.startswith("│")]
     assert [tuple(row) for row in rows[:5]] == [(name, f"({n})") for n, name in enumerate(STEPS, start=1)]
-    assert [row[0] for row in rows[5:10]] == MORE
+    assert [row[0] for row in rows[5:11]] == [*MORE, "sandbox"]
 
 
 def test_help_fits_its_width(affine):
@@ -249,3 +249,94 @@ def test_the_short_flags_stand_for_keys(tmp_path, monkeypatch):
         True,
     )
     assert not read_config(None, None).sandbox.allow_unsandboxed
+
+
+def sandbox_run(affine, text: str, *arguments: str, stdin: str | None = None) -> dict:
+    Path("program.py").write_text(text, encoding="utf-8")
+    result = affine("sandbox", "run", "program.py", *arguments, stdin=stdin)
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_sandbox_run_prints_what_a_program_did(affine):
+    Path("input").write_text("é\n")
+    run = sandbox_run(affine, "import sys; print(input()); sys.exit(3)", "--stdin", "input")
+    assert list(run) == [
+        *("verdict", "exit_code", "stdout", "stderr", "stdout_truncated", "stderr_truncated"),
+        *("cpu_seconds", "wall_seconds", "peak_rss_bytes", "isolation"),
+    ]
+    assert (run["verdict"], run["exit_code"], run["stdout"]) == ("error", 3, "é\n")
+    assert not run["stdout_truncated"] and run["peak_rss_bytes"] > 1 << 20
+
+
+def test_sandbox_run_takes_bytes_and_prints_ascii(affine):
+    Path("program.py").write_bytes(b"# -*- coding: latin-1 -*-\nprint('\xe9', open(0, 'rb').read())\n")
+    result = affine("sandbox", "run", "program.py", "--stdin", "-", stdin="\x1b[2J")
+    assert json.loads(result.stdout)["stdout"] == "é b'\\x1b[2J'\n"
+    assert sandbox_run(affine, "import os; os.write(1, b'\\x9b\\xff')")["stdout"] == "\ufffd\ufffd"
+    shown = affine("sandbox", "run", "program.py", "--stdin", "program.py").stdout
+    assert shown.isascii() and "\x1b" not in shown
+
+
+def test_sandbox_run_keeps_to_the_limits_it_is_given(affine):
+    busy, asleep = "while True: pass", "import time; time.sleep(1000)"
+    assert sandbox_run(affine, busy, "--cpu", "0.1")["verdict"] == "cpu_timeout"
+    assert sandbox_run(affine, asleep, "--wall", "0.2")["verdict"] == "wall_timeout"
+    assert sandbox_run(affine, "x = bytearray(1 << 27)", "--memory", "64")["verdict"] == "memory"
+    run = sandbox_run(affine, "print('x' * 2_000_000)")
+    assert (run["verdict"], run["stdout_truncated"], len(run["stdout"])) == ("output_limit", True, 1_000_000)
+
+
+def test_sandbox_check_prints_level_layers_and_probes(affine):
+    result = affine("sandbox", "check", "--json")
+    found = json.loads(result.stdout)
+    assert result.exit_code == 0 and found["level"] in ("strong", "standard", "basic")
+    assert set(found["layers"]) == {"seccomp", "landlock", "chroot", "spare_uid", "namespaces"}
+    assert len(found["probes"]) >= 8
+    shown = affine("sandbox", "check").stdout
+    assert found["level"] in shown.splitlines()[0]
+    assert all(probe in shown for probe in found["probes"])
+
+
+@pytest.mark.parametrize("level", ["standard", "basic"])
+def test_a_lower_level_can_be_asked_for(affine, level):
+    shown = affine("sandbox", "check", "--level", level)
+    assert shown.exit_code == 0 and f"{level} (asked for {level} at most)" in shown.stdout
+    assert sandbox_run(affine, "print(1)", "--level", level)["isolation"] == level
+
+
+def test_without_isolation_nothing_runs_unless_it_is_asked_for_and_then_with_a_warning(affine, caplog):
+    check = affine("sandbox", "check", "--level", "none")
+    assert check.exit_code == 2 and check.stdout.startswith("isolation level   none")
+    assert "cannot be isolated" in check.stderr
+    Path("program.py").write_text("open('made', 'w')")
+    refused = affine("sandbox", "run", "program.py", "--level", "none")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "--allow-unsandboxed" in refused.stderr
+    for _ in range(2):
+        caplog.clear()
+        run = sandbox_run(affine, "print(1)", "--level", "none", "--allow-unsandboxed")
+        assert (run["stdout"], run["isolation"]) == ("1\n", "none")
+        assert "WITHOUT isolation" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", "nowhere.py"), "nowhere.py cannot be read: No such file"),
+        (("run", "."), "cannot be read: Is a directory"),
+        (("run", "-", "--stdin", "nowhere"), "nowhere cannot be read"),
+        (("run", "-", "--stdin", "-"), "only one"),
+        (("run", "-", "--cpu", "0"), "cpu_seconds is 0.0"),
+        (("run", "-", "--wall", "nan"), "wall_seconds is nan"),
+        (("run", "-", "--memory", "-5"), "memory_mib is -5"),
+        (("run", "-", "--memory", "99999999999999999999"), "at most 1000000000"),
+        (("run", "-", "--level", "perfect"), "'perfect'; give one of strong, standard, basic, none"),
+        (("check", "--level", "STRONG"), "'STRONG'"),
+    ],
+)
+def test_what_can_be_wrong_about_a_sandbox_command_is_a_sentence(affine, arguments, words):
+    result = affine("sandbox", *arguments, stdin="print(1)")
+    assert result.exit_code == 2
+    (sentence,) = result.stderr.splitlines()
+    assert sentence.startswith("affine: ") and words in sentence

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from affine_trainer import __version__
+from affine_trainer.cli import sandbox
 from affine_trainer.cli.group import AffineGroup, debugging
 
 if TYPE_CHECKING:
@@ -206,6 +207,9 @@ def grade(
 
     reply = typer.get_text_stream("stdin", encoding="utf-8", errors="replace").read()
     typer.echo(stage(read_config(config, overrides, rules=rules, unsandboxed=unsandboxed), key, reply))
+
+
+app.add_typer(sandbox.app, name="sandbox", rich_help_panel=MORE)
 
 
 def read_config(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import mmap
 import os
 import socket
 import subprocess
@@ -35,6 +36,8 @@ ALL_SEALS = 0b1111  # no further seal, no shrinking, no growing, no writing
 START_SECONDS = 60.0
 GRACE_SECONDS = 20.0  # beyond the wall limit, before a silent zygote counts as dead
 CLOSE_SECONDS = 2.0
+LARGEST_GROWTH_BYTES = 16 << 20
+PROGRAMS_BETWEEN_LOOKS = 100  # at the memory of a worker
 
 
 class WorkerDied(Exception):
@@ -50,30 +53,33 @@ class Worker:
             raise WorkerDied(f"the sandbox needs Linux, and this is {sys.platform}")
         self.level: Level = "none"  # until probed
         self.probes: dict[str, bool] = {}
+        self.num_programs = 0
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        complaints = os.memfd_create("zygote-stderr")
+        # A file object, so that it is closed with the worker however that ends.
+        self._last_words = os.fdopen(os.memfd_create("zygote-stderr"), "rb", buffering=0)
         try:
-            self._process = _spawn(theirs, complaints, layers)
-            self.hello = self._wait_for_hello(complaints)
+            self._process = _spawn(theirs, self._last_words.fileno(), layers)
+            self.hello = self._wait_for_hello()
         finally:
             theirs.close()
-            os.close(complaints)
+        self._zygote_pid = self._find_zygote()
+        self._rss_bytes_at_start = self.rss_bytes
 
-    def _wait_for_hello(self, complaints: int) -> Hello:
+    def _wait_for_hello(self) -> Hello:
         self._socket.settimeout(START_SECONDS)
         try:
             data = self._socket.recv(MAX_HELLO_BYTES)
-        except OSError as error:
-            data, reason = b"", str(error)
-        else:
-            reason = os.pread(complaints, 10_000, 0).decode("utf-8", "replace").strip()
+        except OSError:
+            data = b""
         if not data:
+            reason = self._obituary()
             self.close()
-            raise WorkerDied(f"the sandbox process did not start: {reason or 'no reason given'}")
+            raise WorkerDied(f"the sandbox process did not start: {reason}")
         return Hello.unpacked(data)
 
     def run(self, program: bytes, stdin: bytes, limits: Limits) -> ProgramRun:
         """Run one program. Raises WorkerDied; the worker is then of no further use."""
+        self.num_programs += 1
         with _memfds(4) as descriptors:
             for descriptor, data in zip(descriptors, (program, stdin), strict=False):
                 _fill(descriptor, data)
@@ -90,10 +96,23 @@ class Worker:
             socket.send_fds(self._socket, [request.packed()], descriptors)
             data = self._socket.recv(Report.size)
         except OSError as error:
-            raise WorkerDied(f"the sandbox process does not answer: {error}") from error
+            raise WorkerDied(f"the sandbox process does not answer: {error}; {self._obituary()}") from error
         if len(data) != Report.size:
-            raise WorkerDied("the sandbox process ended in the middle of a run")
+            raise WorkerDied(f"the sandbox process ended in the middle of a run; {self._obituary()}")
         return Report.unpacked(data)
+
+    def _obituary(self) -> str:
+        """How the process ended and the last line it wrote, for people; waits a little for its end."""
+        try:
+            code = self._process.wait(CLOSE_SECONDS)
+            words = os.pread(self._last_words.fileno(), MAX_HELLO_BYTES, 0)
+        except subprocess.TimeoutExpired:
+            return "it is still there"
+        except (OSError, ValueError):  # another thread has closed the worker
+            return "it was closed"
+        lines = words.decode("utf-8", "replace").splitlines()
+        said = [line.strip() for line in lines if line.strip()][-1:]
+        return "; ".join([f"it ended with {code}", *said])
 
     def close(self) -> None:
         """End the zygote and whatever it runs; may be called from another thread, and twice."""
@@ -105,11 +124,38 @@ class Worker:
             self._process.kill()
             self._process.wait()
         self._socket.close()
+        self._last_words.close()
 
     @property
     def pid(self) -> int:
         """The zygote's process id; with a process namespace, that of the process outside it."""
         return self._process.pid
+
+    @property
+    def rss_bytes(self) -> int:
+        """The memory that the zygote occupies now, shared pages included; 0 where it cannot be told."""
+        try:
+            pages = Path(f"/proc/{self._zygote_pid}/statm").read_text().split()[1]
+        except (OSError, IndexError):  # no /proc, or the process is gone
+            return 0
+        return int(pages) * mmap.PAGESIZE
+
+    def is_worn_out(self, most_programs: int) -> bool:
+        """Whether it has run that many programs, or has grown; no program can bring about the latter."""
+        if self.num_programs >= most_programs:
+            return True
+        if self.num_programs % PROGRAMS_BETWEEN_LOOKS:
+            return False
+        return self.rss_bytes - self._rss_bytes_at_start > LARGEST_GROWTH_BYTES
+
+    def _find_zygote(self) -> int:
+        """Its pid as this process sees it: in a process namespace it is a child of the one started."""
+        if "processes" not in self.hello.namespaces:
+            return self.pid
+        try:
+            return int(Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()[0])
+        except (OSError, IndexError):
+            return self.pid
 
 
 def _spawn(theirs: socket.socket, complaints: int, layers: Layers) -> subprocess.Popen[bytes]:

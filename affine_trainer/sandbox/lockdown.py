@@ -96,8 +96,10 @@ def _stand_by(child: int) -> NoReturn:
     os.closerange(0, 1024)
     trainer = os.getppid()
     while True:
-        if os.waitpid(child, os.WNOHANG)[0]:
-            os._exit(0)
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            code = os.waitstatus_to_exitcode(status)
+            os._exit(code if code >= 0 else 128 - code)  # as a shell tells of a signal
         if os.getppid() != trainer:
             os.kill(child, signal.SIGKILL)
         signal.sigtimedwait({signal.SIGCHLD}, 1.0)

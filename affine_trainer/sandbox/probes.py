@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from affine_trainer.sandbox.host import Worker
+from affine_trainer.sandbox.protocol import Layers
 from affine_trainer.sandbox.verdicts import Level, Limits, ProgramRun
 
 PROBE_LIMITS = Limits(cpu_seconds=5.0, wall_seconds=30.0, memory_mib=128, output_bytes=10_000)
@@ -82,3 +83,13 @@ def level(found: dict[str, bool]) -> Level:
     if not found[outer[0]]:
         return "basic"
     return "strong" if found[outer[1]] else "standard"
+
+
+def layers_for(wanted: Level) -> Layers:
+    """The layers that reach `wanted` at most: all for `strong`, no system call filter for `none`."""
+    return {
+        "strong": Layers(),
+        "standard": Layers(spare_uid=False, namespaces=False),
+        "basic": Layers(landlock=False, chroot=False, spare_uid=False, namespaces=False),
+        "none": Layers(seccomp=False),
+    }[wanted]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 from dataclasses import dataclass
 from typing import Literal
@@ -21,6 +20,8 @@ Verdict = Literal[
     "sandbox_error",
 ]
 Level = Literal["strong", "standard", "basic", "none"]
+LEVELS: tuple[Level, ...] = ("none", "basic", "standard", "strong")  # weakest first
+LARGEST_LIMIT = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,10 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("cpu_seconds", "wall_seconds", "memory_mib", "output_bytes"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise AffineError(f"the sandbox limit {name} is {value}; give a finite number above 0")
+            if not 0 < value <= LARGEST_LIMIT:  # false for nan too
+                raise AffineError(
+                    f"the sandbox limit {name} is {value}; give a number above 0 and at most {LARGEST_LIMIT}"
+                )
 
 
 @dataclass(frozen=True, slots=True)

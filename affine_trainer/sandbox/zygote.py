@@ -84,7 +84,7 @@ def prepare(layers: Layers, trainer: int, started: int) -> tuple[Hello, child.Co
     machine = architecture(os.uname().machine)
     system_call_filter = Filter(machine) if machine is not None and layers.seccomp else None
     statm = os.open("/proc/self/statm", os.O_RDONLY)
-    for number in range(3):
+    for number in range(2):  # 2 stays the file in memory from which the trainer reads why this process died
         os.dup2(os.memfd_create("empty"), number)
     in_empty_root, is_spare_user, landlock = lockdown.give_up_privileges(layers, process)
     if "processes" in namespaces:

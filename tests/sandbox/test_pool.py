@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import pytest
 
 from affine_trainer.errors import AffineError
 from affine_trainer.sandbox import Layers, Limits, ProgramRun, Sandbox, isolation_level
+from tests.sandbox.processes import children, until
 
 SLEEP = "import time\ntime.sleep(1.0)\nprint('slept')"
 PACKAGE_FOLDER = Path(__file__).parents[2]
@@ -26,22 +27,6 @@ PACKAGE_FOLDER = Path(__file__).parents[2]
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(workers=2) as sandbox:
         yield sandbox
-
-
-def _until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
-
-
-def _children(pid: int) -> list[int]:
-    """Every process below `pid`."""
-    try:
-        direct = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return []
-    return [descendant for child in map(int, direct) for descendant in (child, *_children(child))]
 
 
 def test_results_keep_the_order_of_the_jobs(sandbox: Sandbox) -> None:
@@ -180,11 +165,11 @@ def test_a_worker_that_is_killed_during_a_run_is_replaced_and_the_run_repeated()
 def test_a_program_killed_from_outside_is_run_again() -> None:
     with Sandbox(workers=1) as sandbox, ThreadPoolExecutor(1) as threads:
         sandbox.run("", "")
-        idle = set(_children(os.getpid()))
+        idle = set(children(os.getpid()))
         run = threads.submit(sandbox.run, SLEEP, "")
-        _until(lambda: set(_children(os.getpid())) - idle)
+        until(lambda: set(children(os.getpid())) - idle)
         time.sleep(0.3)
-        os.kill((set(_children(os.getpid())) - idle).pop(), signal.SIGKILL)
+        os.kill((set(children(os.getpid())) - idle).pop(), signal.SIGKILL)
         assert run.result().stdout == "slept\n"
 
 
@@ -206,13 +191,13 @@ def test_a_run_whose_workers_all_die_is_a_sandbox_error_and_not_a_wrong_answer()
 
 
 def test_closing_leaves_no_process_and_no_descriptor() -> None:
-    processes, descriptors = set(_children(os.getpid())), len(os.listdir("/proc/self/fd"))
+    processes, descriptors = set(children(os.getpid())), len(os.listdir("/proc/self/fd"))
     sandbox = Sandbox(workers=2)
     sandbox.run_many([("print(1)", "")] * 4)
-    assert set(_children(os.getpid())) != processes
+    assert set(children(os.getpid())) != processes
     sandbox.close()
     sandbox.close()
-    assert set(_children(os.getpid())) == processes
+    assert set(children(os.getpid())) == processes
     assert len(os.listdir("/proc/self/fd")) == descriptors
     with pytest.raises(AffineError, match="closed"):
         sandbox.run("", "")
@@ -243,11 +228,11 @@ def test_nothing_outlives_a_trainer_that_is_killed() -> None:
     )
     assert trainer.stdout is not None and trainer.stdout.readline() == b"ready\n"
     time.sleep(0.3)
-    processes = _children(trainer.pid)
+    processes = children(trainer.pid)
     assert processes
     trainer.kill()
     trainer.communicate()
-    _until(lambda: not any(Path(f"/proc/{pid}/exe").is_symlink() and _is_alive(pid) for pid in processes))
+    until(lambda: not any(Path(f"/proc/{pid}/exe").is_symlink() and _is_alive(pid) for pid in processes))
 
 
 def _is_alive(pid: int) -> bool:
