@@ -96,7 +96,7 @@ class TrainingConfig(Section):
 class RLConfig(Section):
     """PPO: `num_rollouts` iterations of `rollout_batch_size` episodes, `ppo_epochs` passes over each."""
 
-    num_rollouts: int = Field(default=30, ge=1, le=1_000_000)
+    num_rollouts: int = Field(default=36, ge=1, le=1_000_000)
     rollout_batch_size: int = Field(default=256, ge=2, le=65536)
     samples_per_task: int = Field(default=4, ge=1, le=4096, description="episodes of a task side by side")
     mini_batch_size: int = Field(default=64, ge=1, le=65536, description="episodes an optimiser step")
@@ -108,7 +108,7 @@ class RLConfig(Section):
     entropy_coef: float = Field(default=0.001, ge=0.0, le=10.0)
     entropy_decay: float = Field(default=0.9995, gt=0.0, le=1.0, description="factor an optimiser step")
     entropy_floor: float = Field(default=0.0005, ge=0.0, le=10.0)
-    kl_coef: float = Field(default=0.01, ge=0.0, le=100.0, description="0 leaves the reference model out")
+    kl_coef: float = Field(default=0.1, ge=0.0, le=100.0, description="0 leaves the reference model out")
     gamma: float = Field(default=0.99, ge=0.0, le=1.0)
     gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0)
     gae_level: Literal["turn", "token"] = "turn"
@@ -127,7 +127,7 @@ class RLConfig(Section):
     temperature: float = Field(default=0.7, gt=0.0, le=5.0)
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     validation_frequency: int = Field(
-        default=10, ge=1, le=1_000_000, description="iterations between validations"
+        default=12, ge=1, le=1_000_000, description="iterations between validations"
     )
     validation_samples: int = Field(default=384, ge=1, le=1_000_000)
     patience: int = Field(
