@@ -13,7 +13,7 @@ import math
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -230,18 +230,16 @@ class PPOTrainer(GRPOTrainer):
         self, model: Any, input_ids: Tensor, attention_mask: Tensor, logits_to_keep: int, **unused: Any
     ) -> tuple[Tensor, Tensor | None, None]:
         """What TRL's loss asks for, scored at action tokens only (TRL would score every token on a CPU)."""
-        logprobs, entropies = score_actions(
-            model, self._hook, replace(self._rows, ids=input_ids), read_values=True
-        )
+        about, actions = self._micro_batch, self._micro_batch["tool_mask"].bool()
+        rows = Rows(input_ids, about["lengths"], about["prompt_lengths"], about["groups"], actions)
+        logprobs, entropies = score_actions(model, self._hook, rows, read_values=True)
         self._logprobs_now, self._entropies_now = logprobs.detach(), cast(Tensor, entropies).detach()
         return logprobs, entropies, None
 
     def _compute_loss(self, model: Any, inputs: dict[str, Tensor]) -> Tensor:
         """TRL's loss plus the critic's, as this micro-batch's part of the step's mean over tokens."""
         actions = inputs["tool_mask"].bool()
-        self._rows = Rows(
-            inputs["completion_ids"], inputs["lengths"], inputs["prompt_lengths"], inputs["groups"], actions
-        )
+        self._micro_batch = inputs
         num_micro_batches = self.current_gradient_accumulation_steps
         policy_loss = super()._compute_loss(model, inputs) * num_micro_batches
         values = cast(Tensor, self._hook.values)

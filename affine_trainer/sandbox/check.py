@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 
 from affine_trainer.sandbox.host import Worker, WorkerDied
-from affine_trainer.sandbox.probes import layers_for, level, probe
+from affine_trainer.sandbox.probes import layers_for, level, probe, weakness
 from affine_trainer.sandbox.protocol import Hello
 from affine_trainer.sandbox.verdicts import Level
 
@@ -38,8 +38,7 @@ def examine(asked: Level = "strong") -> Examination:
     except (WorkerDied, OSError) as error:
         return Examination("none", asked, reason=str(error))
     found = level(probes)
-    open_to = [attack for attack, contained in probes.items() if not contained]
-    reason = f"it does not withstand: {', '.join(open_to)}" if found == "none" else ""
+    reason = weakness(probes) if found == "none" else ""
     return Examination(found, asked, hello.python, _layers(hello), probes, reason)
 
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from affine_trainer.errors import AffineError
 from affine_trainer.sandbox import unsandboxed
 from affine_trainer.sandbox.host import Worker, WorkerDied
-from affine_trainer.sandbox.probes import level, probe
+from affine_trainer.sandbox.probes import level, probe, weakness
 from affine_trainer.sandbox.protocol import Layers
 from affine_trainer.sandbox.verdicts import LEVELS, Level, Limits, ProgramRun, not_run
 
@@ -169,8 +169,7 @@ class Sandbox:
         """The slot's worker, which isolates. Raises WorkerDied, or AffineError when it cannot isolate."""
         worker = slot.worker()
         if worker.level == "none":
-            refused = [attack for attack, contained in worker.probes.items() if not contained]
-            reason = f"it does not withstand: {', '.join(refused)}"
+            reason = weakness(worker.probes)
             if self._level is None:  # once a worker has isolated, one that does not is broken, not accepted
                 self._accept_no_isolation(reason)
             raise WorkerDied(f"a new sandbox process does not isolate: {reason}")

@@ -85,6 +85,13 @@ def level(found: dict[str, bool]) -> Level:
     return "strong" if found[outer[1]] else "standard"
 
 
+def weakness(found: dict[str, bool]) -> str:
+    """In words, the attacks that probes did not find contained."""
+    return (
+        f"it does not withstand: {', '.join(attack for attack, contained in found.items() if not contained)}"
+    )
+
+
 def layers_for(wanted: Level) -> Layers:
     """The layers that reach `wanted` at most: all for `strong`, no system call filter for `none`."""
     return {

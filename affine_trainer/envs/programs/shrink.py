@@ -12,7 +12,14 @@ from random import Random
 MAX_RUNS = 64
 
 
-class RecordedRandom(Random):
+class _OfBits(Random):
+    """All draws come from `getrandbits`, which a subclass gives."""
+
+    def random(self) -> float:
+        return self.getrandbits(53) / 2**53
+
+
+class RecordedRandom(_OfBits):
     """Draws what `source` draws, and keeps every choice in `made`."""
 
     def __init__(self, source: Random) -> None:
@@ -24,11 +31,8 @@ class RecordedRandom(Random):
         self.made.append(self._source.getrandbits(k))
         return self.made[-1]
 
-    def random(self) -> float:
-        return self.getrandbits(53) / 2**53
 
-
-class ReplayedRandom(Random):
+class ReplayedRandom(_OfBits):
     """Draws given choices again, then zeros."""
 
     def __init__(self, choices: Sequence[int]) -> None:
@@ -37,9 +41,6 @@ class ReplayedRandom(Random):
 
     def getrandbits(self, k: int, /) -> int:
         return next(self._choices, 0) & (1 << k) - 1
-
-    def random(self) -> float:
-        return self.getrandbits(53) / 2**53
 
 
 def simplest_input(
