@@ -1,0 +1,1 @@
+"""The interactive environments: played in turns, one text action a turn."""
