@@ -134,7 +134,8 @@ class Conversation:
     """A conversation that a policy grows turn by turn; tokens are appended, never encoded again.
 
     `token_ids` holds prompt, completions and observations in order; `action_mask` is 1 on sampled tokens.
-    Endpoint and scripted policies leave both empty. `cache` belongs to the policy.
+    Endpoint and scripted policies leave both empty. `cache` belongs to the policy, which need not keep one
+    for a conversation that does not go on.
     """
 
     messages: list[Message]
@@ -143,6 +144,7 @@ class Conversation:
     logprobs: list[float] = field(default_factory=list)
     task: Task | None = None
     cache: object | None = None
+    goes_on: bool = False
 
 
 class Policy(Protocol):

@@ -124,7 +124,7 @@ class _Loop:
         return [pool.submit(self._conclude, game, answers.get(place)) for place, game in enumerate(plays)]
 
     def _start(self, task: Task) -> _Play:
-        game = _Play(task, Conversation(list(task.prompt), task=task))
+        game = _Play(task, Conversation(list(task.prompt), task=task, goes_on=self.max_turns > 1))
         began = time.perf_counter()
         try:
             game.environment = self.task_set.start(task)

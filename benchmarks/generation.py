@@ -12,6 +12,7 @@ import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from affine_trainer.policies.decoding import decode
+from affine_trainer.policies.open_rows import Prompt
 from affine_trainer.records import Sampling
 
 VOCABULARY = 2048
@@ -44,7 +45,7 @@ def random_prompts(batch: int) -> list[list[int]]:
 
 
 def with_decode(model: Any, prompts: list[list[int]], sampling: Sampling) -> int:
-    decoded = decode(model, prompts, sampling, stop_ids=STOP_IDS, pad_id=PAD)
+    decoded = decode(model, list(map(Prompt, prompts)), sampling, stop_ids=STOP_IDS, pad_id=PAD)
     return sum(len(result.token_ids) for result in decoded)
 
 

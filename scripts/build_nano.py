@@ -2,9 +2,6 @@
 
     python scripts/build_nano.py --out affine_trainer/nano
 
-`--start-from FOLDER --first-document N` goes on from a model built earlier, with documents it has not seen;
-the record in build.json then holds both parts.
-
 Seeded: the same machine type gives the same text, the same tokenizer and the same order of batches; the
 weights agree up to the hardware's arithmetic.
 """
@@ -22,9 +19,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
-from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3ForCausalLM
+from transformers import GenerationConfig, PreTrainedTokenizerFast
 
-from scripts.nano.mixture import SHARES, Mixture, tokenizer_texts
+from scripts.nano.mixture import Mixture, tokenizer_texts
 from scripts.nano.pretrain import Encoded, Shape, build_model, encode, train
 from scripts.nano.tokenizer import save_tokenizer, train_tokenizer
 
@@ -33,30 +30,19 @@ CHUNK = 1000
 MAX_DOCUMENT_TOKENS = 768
 
 
-def encode_chunk(job: tuple[int, str, int, int, str]) -> list[Encoded]:
-    """Documents first..last of a part's mixture, encoded; runs in a worker process."""
-    seed, part, first, last, folder = job
+def encode_chunk(job: tuple[int, int, int, str]) -> list[Encoded]:
+    """Documents first..last of the mixture, encoded; runs in a worker process."""
+    seed, first, last, folder = job
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-    encoded = (encode(messages, tokenizer) for messages in Mixture(seed, part).documents(first, last))
+    encoded = (encode(messages, tokenizer) for messages in Mixture(seed).documents(first, last))
     return [document for document in encoded if len(document.ids) <= MAX_DOCUMENT_TOKENS]
 
 
-def make_documents(seed: int, part: str, numbers: range, folder: Path, workers: int) -> list[Encoded]:
-    """These documents of a part's mixture, encoded with the tokenizer in `folder`."""
-    starts = range(numbers.start, numbers.stop, CHUNK)
-    jobs = [(seed, part, first, min(first + CHUNK, numbers.stop), str(folder)) for first in starts]
+def make_documents(seed: int, count: int, folder: Path, workers: int) -> list[Encoded]:
+    """The first `count` documents of the mixture, encoded with the tokenizer in `folder`."""
+    jobs = [(seed, first, min(first + CHUNK, count), str(folder)) for first in range(0, count, CHUNK)]
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         return list(itertools.chain.from_iterable(pool.imap(encode_chunk, jobs)))
-
-
-def make_tokenizer(args: argparse.Namespace) -> PreTrainedTokenizerFast:
-    """The tokenizer of the model to go on from, or a new one; written to `--out`."""
-    if args.start_from:
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(args.start_from)
-    else:
-        tokenizer = train_tokenizer(tokenizer_texts(args.seed, TOKENIZER_DOCUMENTS), args.vocab_size)
-    save_tokenizer(tokenizer, args.out)
-    return tokenizer
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -65,17 +51,14 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("affine_trainer/nano"))
-    parser.add_argument("--documents", type=int, default=280_000)
-    parser.add_argument("--first-document", type=int, default=0)
-    parser.add_argument("--start-from", type=Path, help="folder of a model built earlier")
-    parser.add_argument("--part", choices=list(SHARES), default="first", help="which mixture")
+    parser.add_argument("--documents", type=int, default=560_000)
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--tokens-per-batch", type=int, default=4096)
+    parser.add_argument("--tokens-per-batch", type=int, default=8192)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--vocab-size", type=int, default=2048)
     parser.add_argument("--hidden-size", type=int, default=192)
     parser.add_argument("--num-layers", type=int, default=4)
-    parser.add_argument("--num-heads", type=int, default=6)
+    parser.add_argument("--num-heads", type=int, default=4)
     parser.add_argument("--intermediate-size", type=int, default=512)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
@@ -90,11 +73,11 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     clock = time.perf_counter()
 
-    tokenizer = make_tokenizer(args)
+    tokenizer = train_tokenizer(tokenizer_texts(args.seed, TOKENIZER_DOCUMENTS), args.vocab_size)
+    save_tokenizer(tokenizer, args.out)
     print(f"tokenizer: {len(tokenizer)} tokens, {time.perf_counter() - clock:.0f} s", flush=True)
 
-    numbers = range(args.first_document, args.first_document + args.documents)
-    documents = make_documents(args.seed, args.part, numbers, args.out, args.workers)
+    documents = make_documents(args.seed, args.documents, args.out, args.workers)
     tokens = sum(len(document.ids) for document in documents)
     print(
         f"text: {len(documents)} documents, {tokens / 1e6:.1f} M tokens, {time.perf_counter() - clock:.0f} s",
@@ -102,12 +85,7 @@ def main() -> None:
     )
 
     shape = Shape(args.hidden_size, args.num_layers, args.num_heads, args.intermediate_size)
-    model = (
-        Qwen3ForCausalLM.from_pretrained(args.start_from)
-        if args.start_from
-        else build_model(shape, tokenizer)
-    )
-    model.float()
+    model = build_model(shape, tokenizer).float()
     print(f"model: {model.num_parameters() / 1e6:.2f} M parameters on {device}", flush=True)
     progress = train(
         model,
@@ -128,8 +106,6 @@ def main() -> None:
     )
     model.save_pretrained(args.out)
     record = {**vars(args), "out": "affine_trainer/nano", "device": device, "final_loss": loss}
-    if args.start_from:
-        record["start_from"] = json.loads((args.start_from / "build.json").read_text())
     record |= {
         "parameters": model.num_parameters(),
         "tokens": tokens * args.epochs,

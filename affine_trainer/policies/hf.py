@@ -16,7 +16,9 @@ from affine_trainer.config import Config
 from affine_trainer.device import training_device
 from affine_trainer.errors import AffineError
 from affine_trainer.policies.decoding import Decoded, decode
+from affine_trainer.policies.kv_cache import ReadTokens
 from affine_trainer.policies.model_names import is_adapter, model_path
+from affine_trainer.policies.open_rows import Prompt
 from affine_trainer.records import Completion, Conversation, Message, Sampling
 
 # The base error of the HTTP library beneath the hub's client, which differs between the client's versions.
@@ -60,10 +62,11 @@ class HFPolicy:
         try:
             decoded = decode(
                 self.model,
-                [conversation.token_ids for conversation in conversations],
+                [_prompt(conversation) for conversation in conversations],
                 sampling,
                 stop_ids=self.stop_ids,
                 pad_id=pad_token_id(self.tokenizer),
+                keep_read=any(conversation.goes_on for conversation in conversations),
             )
         finally:
             self.model.train(was_training)
@@ -93,7 +96,13 @@ class HFPolicy:
         conversation.token_ids += ids
         conversation.action_mask += [1] * len(ids)
         conversation.logprobs += decoded.logprobs
+        conversation.cache = decoded.read
         return Completion(text, tuple(ids), tuple(decoded.logprobs), "stop" if decoded.stopped else "length")
+
+
+def _prompt(conversation: Conversation) -> Prompt:
+    read = conversation.cache
+    return Prompt(conversation.token_ids, read if isinstance(read, ReadTokens) else None)
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:

@@ -127,8 +127,8 @@ def _evaluate(config: Config, chosen: EvaluatedModel, path: Path) -> tuple[dict[
         groups = evaluation_tasks(config, sandbox)
         if chosen.label in TRAINED:
             check_unseen(data_dir(config), groups)
-        trivial = play_trivial(config, groups)
         policy = load_policy(chosen.name, config, chosen.label)
+        trivial = play_trivial(config, groups)
         tokens = play_groups(config, groups, policy, path / "episodes.jsonl")
     episodes = read_episodes(path / "episodes.jsonl")
     check_graded(episodes, path)

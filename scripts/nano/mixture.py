@@ -15,44 +15,24 @@ from affine_trainer.records import Message, Task, TaskSet, seed_from
 from scripts.nano.grammars import TRANSCRIPTS, Transcript
 from scripts.nano.recipes import Recipe, recipe, reversible_recipe
 
-# Shares of documents in the parts of the build. What the pipeline will teach in earnest is here at its
-# easiest setting; later parts dwell on what was not learned before them: inputs to find, then formulas.
-AGENTS = dict.fromkeys(TRANSCRIPTS, 0.03)
+# Shares of documents. What the pipeline will teach in earnest is here at its easiest setting.
 SHARES = {
-    "first": {
-        "affine:sat": 0.2,
-        "affine:abd": 0.12,
-        "affine:ded": 0.1,
-        "recipe": 0.26,
-        "recipe run": 0.06,
-        "program run": 0.11,
-        **AGENTS,
-    },
-    "second": {
-        "affine:sat": 0.34,
-        "affine:abd": 0.08,
-        "affine:ded": 0.06,
-        "recipe": 0.06,
-        "reversible recipe": 0.31,
-        **AGENTS,
-    },
-    "third": {
-        "affine:sat": 0.7,
-        "affine:ded": 0.08,
-        "affine:abd": 0.03,
-        "recipe": 0.06,
-        "reversible recipe": 0.08,
-        **dict.fromkeys(TRANSCRIPTS, 0.01),
-    },
+    "affine:sat": 0.10,
+    "affine:abd": 0.08,
+    "affine:ded": 0.07,
+    "recipe": 0.26,
+    "reversible recipe": 0.16,
+    "recipe run": 0.11,
+    "program run": 0.05,
+    **dict.fromkeys(TRANSCRIPTS, 0.034),
 }
 
 
 class Mixture:
-    """Document `number` of a part's mixture is a pure function of (seed, number)."""
+    """Document `number` is a pure function of (seed, number)."""
 
-    def __init__(self, seed: int, part: str = "first") -> None:
+    def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.shares = SHARES[part]
         self.task_sets = {
             "affine:sat": own_tasks("affine:sat", "tiny"),
             "affine:abd": own_tasks("affine:abd", "generated-v1"),
@@ -66,7 +46,7 @@ class Mixture:
     def document(self, number: int) -> Transcript:
         """The messages of one document."""
         rng = random.Random(seed_from("nano", self.seed, number))
-        source = rng.choices(list(self.shares), weights=list(self.shares.values()))[0]
+        source = rng.choices(list(SHARES), weights=list(SHARES.values()))[0]
         if source in TRANSCRIPTS:
             return TRANSCRIPTS[source](rng)
         if source == "recipe":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 import time
@@ -12,8 +13,9 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional
-from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers import AttentionInterface, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 # Prompts are mostly random formulas and numbers; their tokens count little, the replies count in full.
 PROMPT_WEIGHT = 0.1
@@ -82,7 +84,7 @@ def batches(documents: list[Encoded], tokens_per_batch: int, rng: random.Random)
     yield from groups
 
 
-def to_tensors(batch: list[Encoded], pad_id: int, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+def to_tensors(batch: list[Encoded], pad_id: int, device: str) -> tuple[Tensor, Tensor]:
     """(B, T) token ids and weights, padded on the right with weight 0."""
     length = max(len(document.ids) for document in batch)
     ids = np.full((len(batch), length), pad_id, dtype=np.int64)
@@ -98,12 +100,42 @@ def fast_bf16(device: str) -> bool:
     return device == "cuda" or "avx512_bf16" in Path("/proc/cpuinfo").read_text()
 
 
-def weighted_loss(model: torch.nn.Module, ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+def float32_attention(
+    module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, scaling: float | None = None, **_: Any
+) -> tuple[Tensor, None]:
+    """Causal attention computed in float32: on a CPU its bfloat16 backward pass is several times slower."""
+    heads = functional.scaled_dot_product_attention(
+        query.float(), key.float(), value.float(), is_causal=True, scale=scaling
+    )
+    return heads.to(query.dtype).transpose(1, 2).contiguous(), None
+
+
+def weighted_loss(model: Any, ids: Tensor, weights: Tensor) -> Tensor:
     """Weighted mean of the next-token cross-entropy."""
-    logits = model(input_ids=ids).logits[:, :-1].float()
+    hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
+    logits = functional.linear(hidden, model.lm_head.weight).float()
     losses = functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
     scale = weights[:, 1:].flatten()
     return (losses * scale).sum() / scale.sum()
+
+
+class HalfCopy:
+    """A bfloat16 copy of a float32 model: it computes losses and gradients, the model takes the steps."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = copy.deepcopy(model).bfloat16()
+        self.pairs = list(zip(self.model.parameters(), model.parameters(), strict=True))
+
+    @torch.no_grad()
+    def hand_over_gradients(self) -> None:
+        for half, full in self.pairs:
+            full.grad = half.grad.float() if half.grad is not None else None
+            half.grad = None
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        for half, full in self.pairs:
+            half.copy_(full)
 
 
 def train(
@@ -116,7 +148,10 @@ def train(
     seed: int,
     device: str,
 ) -> Iterator[tuple[int, float, float]]:
-    """Train in place; yields (step, loss, tokens per second) every 50 steps."""
+    """Train the float32 `model` in place; yields (step, loss, tokens per second) every 50 steps.
+
+    Where bfloat16 is fast, losses and gradients are those of a bfloat16 copy.
+    """
     rng = random.Random(seed)
     plan = [group for _ in range(epochs) for group in batches(documents, tokens_per_batch, rng)]
     optimizer = torch.optim.AdamW(
@@ -128,17 +163,26 @@ def train(
         lambda step: min((step + 1) / warmup, 0.05 + 0.475 * (1 + math.cos(math.pi * step / len(plan)))),
     )
     model.to(device).train()
+    if device == "cpu":
+        AttentionInterface.register("float32_attention", float32_attention)
+        model.set_attn_implementation("float32_attention")
+    half = HalfCopy(model) if fast_bf16(device) else None
+    loss_of = torch.compile(weighted_loss, dynamic=True)
     started, tokens, recent = time.perf_counter(), 0, 0.0
     for step, group in enumerate(plan, 1):
         ids, weights = to_tensors(group, int(model.config.pad_token_id or 0), device)
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=fast_bf16(device)):
-            loss = weighted_loss(model, ids, weights)
+        loss = loss_of(half.model if half else model, ids, weights)
         loss.backward()
+        if half:
+            half.hand_over_gradients()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         scheduler.step()
+        if half:
+            half.follow()
         tokens += ids.numel()
+        recent = float(loss.detach()) if step == 1 else 0.98 * recent + 0.02 * float(loss.detach())
         if step % 50 == 0 or step == len(plan):
-            recent = float(loss.detach())
             yield step, recent, tokens / (time.perf_counter() - started)
+    model.set_attn_implementation("sdpa")

@@ -1,7 +1,8 @@
 """The embedded model's tokenizer: byte-level BPE in two stages, words first and then phrases across words.
 
 Every digit stands alone, and so does every letter of a line that holds one word of data, so that arithmetic
-and spelling can be learned. Words get their merges before any phrase does (as in SuperBPE, Liu et al. 2025):
+and spelling can be learned; a literal of a formula (x3, ¬x12) is one token, so that a variable can be found
+again. Words get their merges before any phrase does (as in SuperBPE, Liu et al. 2025):
 with phrases first, most words of a statement were left in pieces.
 """
 
@@ -24,8 +25,10 @@ DATA = r"[a-z\d!&~^/.;,|_#*+=?@$%\-]"
 _REST = rf"(?={DATA}{{0,16}}(?:\n|$))"
 _BEFORE = "|".join(rf"\n[a-z\d]{DATA}{{{count}}}" for count in range(16))
 LETTERS = rf"(?<=\n)[a-z\d]{_REST}|(?<={_BEFORE}){DATA}{_REST}"
-WORD_PIECES = rf"{LETTERS}|\d|\n *| ?[A-Za-z_]+| ?[^A-Za-z_\d\n ]+| +"
-PHRASE_PIECES = rf"{LETTERS}|\d|\n *|[^\d\n]+"
+LITERAL = r"(?:¬|(?<![A-Za-z_¬]))x\d+"
+MAX_VARIABLE = 20  # of the formulas that the environments pose
+WORD_PIECES = rf"{LITERAL}|{LETTERS}|\d|\n *| ?[A-Za-z_]+| ?(?:(?!¬x\d)[^A-Za-z_\d\n ])+| +"
+PHRASE_PIECES = rf"{LITERAL}|{LETTERS}|\d|\n *|(?:(?!{LITERAL})[^\d\n])+"
 WORD_SHARE = 0.7  # of the vocabulary
 MIN_FREQUENCY = 20
 MAX_PHRASE_PIECES = 12
@@ -59,8 +62,13 @@ def _word_stage(texts: Sequence[str], vocab_size: int) -> Tokenizer:
         min_frequency=MIN_FREQUENCY,
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator([*texts, *_literals()], trainer)
     return tokenizer
+
+
+def _literals() -> list[str]:
+    """Every literal often enough to become a token."""
+    return [f"{sign}x{v}" for sign in ("", "¬") for v in range(1, MAX_VARIABLE + 1)] * 50 * MIN_FREQUENCY
 
 
 def _with_phrases(words: Tokenizer, texts: Sequence[str], vocab_size: int) -> Tokenizer:

@@ -12,7 +12,7 @@ from transformers import Qwen3ForCausalLM
 
 from affine_trainer.config import Config, ModelConfig
 from affine_trainer.errors import AffineError
-from affine_trainer.policies.decoding import Decoded, decode, draw, prefill_groups
+from affine_trainer.policies.decoding import Decoded, decode, draw
 from affine_trainer.policies.hf import (
     HFPolicy,
     encode_completion,
@@ -22,6 +22,7 @@ from affine_trainer.policies.hf import (
     model_path,
     stop_token_ids,
 )
+from affine_trainer.policies.open_rows import Prompt, prefill_groups
 from affine_trainer.records import Conversation, Message, Sampling
 from tests.tiny_model import save_tiny_model, tiny_model, tiny_tokenizer
 
@@ -38,7 +39,7 @@ def some_prompts(count: int = 24) -> list[list[int]]:
 
 
 def run(model: Qwen3ForCausalLM, prompts: list[list[int]], sampling: Sampling) -> list[Decoded]:
-    return decode(model, prompts, sampling, stop_ids=STOPS, pad_id=0)
+    return decode(model, list(map(Prompt, prompts)), sampling, stop_ids=STOPS, pad_id=0)
 
 
 def teacher_forced(model: Qwen3ForCausalLM, prompt: list[int], reply: list[int]) -> torch.Tensor:
@@ -76,9 +77,8 @@ def test_greedy_equals_the_generate_of_transformers_row_by_row(overrides: dict) 
 
 def test_completions_longer_than_the_caches_spare_columns_stay_right() -> None:
     model, prompts = tiny_model(2), some_prompts(6)
-    decoded = decode(
-        model, prompts, dataclasses.replace(GREEDY, max_new_tokens=150), stop_ids={260}, pad_id=0
-    )
+    sampling = dataclasses.replace(GREEDY, max_new_tokens=150)
+    decoded = decode(model, list(map(Prompt, prompts)), sampling, stop_ids={260}, pad_id=0)
     for prompt, result in zip(prompts, decoded, strict=True):
         logits = teacher_forced(model, prompt, result.token_ids)
         assert logits.argmax(dim=-1).tolist() == result.token_ids
@@ -138,7 +138,7 @@ def test_the_seed_alone_decides_what_is_sampled() -> None:
 def test_a_rows_draws_do_not_depend_on_when_the_other_rows_end() -> None:
     model, prompts = tiny_model(), some_prompts()
     early = run(model, prompts, SAMPLED)
-    late = decode(model, prompts, SAMPLED, stop_ids=frozenset(), pad_id=0)
+    late = decode(model, list(map(Prompt, prompts)), SAMPLED, stop_ids=frozenset(), pad_id=0)
     for ended, unending in zip(early, late, strict=True):
         assert unending.token_ids[: len(ended.token_ids)] == ended.token_ids
 
@@ -171,6 +171,27 @@ def test_a_later_turn_keeps_the_sampled_ids_and_appends_the_observation() -> Non
     for talk, old, completion in zip(talks, before, completions, strict=True):
         suffix = encode_observation(tiny_tokenizer(), "next", stopped=old[-1] in player.stop_ids)
         assert talk.token_ids == [*old, *suffix, *completion.token_ids]
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_every_turn_answers_as_a_forward_over_the_whole_conversation_would(goes_on: bool) -> None:
+    player = policy()
+    talks = conversations("a", "a", "a longer question than the others", "b", "c")
+    for talk in talks:
+        talk.goes_on = goes_on
+    for turn in range(4):
+        before = [list(talk.token_ids) for talk in talks]
+        completions = player.reply(talks, dataclasses.replace(SAMPLED, seed=turn, max_new_tokens=12))
+        for talk, old, completion in zip(talks, before, completions, strict=True):
+            assert (talk.cache is not None) is goes_on
+            given = talk.token_ids[: len(talk.token_ids) - len(completion.token_ids)]
+            assert given[: len(old)] == old
+            logits = teacher_forced(tiny_model(), given, list(completion.token_ids))
+            logprobs = torch.log_softmax(logits / SAMPLED.temperature, dim=-1)
+            chosen = logprobs.gather(1, torch.tensor(completion.token_ids)[:, None])[:, 0]
+            assert torch.allclose(chosen, torch.tensor(completion.logprobs), atol=1e-4)
+            talk.messages.append(Message("user", "next" * (1 + len(completion.token_ids) % 3)))
+        talks = talks[1:] if turn == 1 else talks  # a conversation that ended leaves the batch
 
 
 def test_prompt_reply_and_observation_join_to_the_chat_template() -> None:

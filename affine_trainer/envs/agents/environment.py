@@ -18,8 +18,9 @@ class AgentEnvironment:
 
     Without shaping the rewards of an episode sum to what it earned (0 to 1). `potential` adds
     g Phi(s') - Phi(s) with Phi = the game's progress, and Phi = 0 where the game has ended, which leaves the
-    best policy as it is (Ng, Harada and Russell 1999). `guide` adds the training guide's amount for each understood step:
-    a way to earn without finishing, kept for comparison. `info["shaped"]` tells the shaping apart.
+    best policy as it is (Ng, Harada and Russell 1999). `guide` adds the training guide's amount for each
+    understood step: a way to earn without finishing, kept for comparison. `info["shaped"]` tells the shaping
+    apart.
 
     The round that reaches `max_rounds` cuts the play off; its score so far stands.
     """
