@@ -84,7 +84,7 @@ class AlfWorldExpert:
             return self._say("lost", "look")
         place = max(unknown, key=lambda name: self._promise(notes, name, thing))
         if notes.at != place:
-            return self._go(place, "search", thing=thing)
+            return self._go(place, "search more" if self._target else "search", thing=thing)
         return self._open(place)
 
     def _promise(self, notes: Notes, place: str, thing: str) -> float:

@@ -10,6 +10,11 @@ THOUGHTS: dict[str, tuple[str, ...]] = {
         "The {thing} could be at {place}.",
         "I need the {thing}. I try {place}.",
     ),
+    "search more": (
+        "I need one more {thing}. I try {place}.",
+        "Another {thing} may be at {place}.",
+        "Where is the second {thing}? Maybe at {place}.",
+    ),
     "open": ("It is closed, so I open it.", "I open {place} to look inside.", "I must open {place} first."),
     "fetch": ("I saw {item} at {place}.", "I get {item} from {place}.", "I remember {item} at {place}."),
     "take": ("I found {item}. I take it.", "Here is {item}; I take it.", "I take {item}."),
@@ -21,7 +26,7 @@ THOUGHTS: dict[str, tuple[str, ...]] = {
     "treat": ("Now I {verb} {item}.", "I {verb} it here.", "I am at {place}, so I {verb} {item}."),
     "deliver": (
         "I bring {item} to {place}.",
-        "{item} belongs at {place}.",
+        "The place for {item} is {place}.",
         "Now I go to {place} with {item}.",
     ),
     "put": ("I put {item} here.", "I put it at {place}.", "This is where {item} goes."),
