@@ -1,5 +1,10 @@
 """Crafting tasks are many, each a function of its index, and no split knows another's recipes."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from affine_trainer.envs.textcraft import TextCraftGames, generated_book
@@ -8,6 +13,7 @@ from affine_trainer.envs.textcraft.tasks import DEPTH_WEIGHTS
 from affine_trainer.errors import AffineError
 from affine_trainer.records import sha256_of
 
+ROOT = Path(__file__).parents[3]
 GAMES = TextCraftGames()
 SPLITS = ("pretrain", "train", "validation", "evaluation")
 
@@ -110,6 +116,18 @@ def test_a_task_is_a_function_of_its_index():
         assert again.task(index) == GAMES.task(index)
         assert again.start(index).observe() == GAMES.start(index).observe()
     assert GAMES.indices("train", 20, seed=3) == GAMES.indices("train", 50, seed=3)[:20]
+
+
+def test_a_task_is_the_same_in_another_process():
+    program = (
+        "from affine_trainer.envs.textcraft import TextCraftGames; games = TextCraftGames(); "
+        "print([games.start(index).observe() for index in range(40)])"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == str([GAMES.start(index).observe() for index in range(40)]), done.stderr
 
 
 def test_an_index_that_no_split_owns_is_refused():
