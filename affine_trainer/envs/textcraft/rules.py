@@ -1,0 +1,22 @@
+"""What a player is told before the first observation, in full and in one line."""
+
+RULES = (
+    "You craft items in a small world. The first observation lists crafting commands and names your goal; "
+    "not every command is needed.\n"
+    "Each turn you do exactly one of these:\n"
+    "get N item - fetch raw items, as many as you like, e.g. get 3 oak log. "
+    "What has to be crafted cannot be fetched.\n"
+    "craft N item using N a, N b - craft once by a listed command, with its very numbers, "
+    "e.g. craft 4 oak planks using 1 oak log. Each ingredient must be in your inventory in that number, "
+    "and is used up. Repeat the command to craft more.\n"
+    "inventory - see what you carry.\n"
+    "Some commands name a generic ingredient such as planks. Put one kind in its place, e.g. oak planks.\n"
+    "Work backwards: find the command for the goal, then the commands for its ingredients, "
+    "and fetch whatever has no command.\n"
+    "Every answer has this form:\n"
+    "Thought: why you do it\n"
+    "Action: one action\n"
+    "An action that is not understood or not possible changes nothing, but takes a turn. "
+    "You win when you obtain the goal, and turns are few."
+)
+RULES_SHORT = "Craft the goal. Actions: get N item | craft N item using N a, N b | inventory"
