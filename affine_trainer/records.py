@@ -83,11 +83,20 @@ class Environment(Protocol):
     def close(self) -> None: ...
 
 
+# More tokens than any reply has: the limit of environments that leave it to the model's.
+ANY_LENGTH = 2**31
+
+
 class TaskSet(Protocol):
-    """All tasks of one environment and family; a task is a function of its index."""
+    """All tasks of one environment and family; a task is a function of its index.
+
+    A play has at most `max_turns` turns, and a reply at most `max_reply_tokens` tokens.
+    """
 
     env: str
     family: str
+    max_turns: int
+    max_reply_tokens: int
 
     def indices(self, split: Split, count: int, seed: int) -> list[int]:
         """The first `count` indices of a split in the order drawn by `seed`; a shorter list is a prefix."""
@@ -107,6 +116,19 @@ class TaskSet(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class TaskGroup:
+    """Tasks of one environment and family, which share chunks."""
+
+    task_set: TaskSet
+    tasks: Sequence[Task]
+
+    @property
+    def name(self) -> str:
+        """`affine:abd@heldout-v1`"""
+        return f"{self.task_set.env}@{self.task_set.family}"
+
+
+@dataclass(frozen=True, slots=True)
 class Sampling:
     """How completions are drawn; `temperature` 0 is greedy. `seed` fixes the draw of a whole batch."""
 
@@ -120,13 +142,14 @@ class Sampling:
 class Completion:
     """One sampled reply. `token_ids` ends with the stop token unless `stop` is "length".
 
+    With `stop` "context" there is none: the conversation has reached the policy's limit of tokens.
     `logprobs` (one per token id) are those of the distribution that was sampled from, temperature included.
     """
 
     text: str
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
-    stop: Literal["stop", "length"]
+    stop: Literal["stop", "length", "context"]
 
 
 @dataclass(slots=True)
@@ -135,7 +158,7 @@ class Conversation:
 
     `token_ids` holds prompt, completions and observations in order; `action_mask` is 1 on sampled tokens.
     Endpoint and scripted policies leave both empty. `cache` belongs to the policy, which need not keep one
-    for a conversation that does not go on.
+    for a conversation that does not go on. `environment` is for scripted players alone, who may look at it.
     """
 
     messages: list[Message]
@@ -145,6 +168,7 @@ class Conversation:
     task: Task | None = None
     cache: object | None = None
     goes_on: bool = False
+    environment: Environment | None = None
 
 
 class Policy(Protocol):

@@ -1,11 +1,11 @@
-"""The one loop that plays episodes: a policy replies in fixed chunks, environments step in a thread pool."""
+"""The one loop that plays episodes: a policy replies in fixed chunks, environments step in thread pools."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
 from affine_trainer.records import (
@@ -19,15 +19,98 @@ from affine_trainer.records import (
     Sampling,
     StopReason,
     Task,
+    TaskGroup,
     TaskSet,
     Turn,
     seed_from,
 )
 
-MAX_THREADS = 16
+MAX_THREADS = 16  # of each environment
+MAX_OPEN_CHUNKS = 4  # chunks in play: while the environments of one step, the policy answers another
 
 # What an environment raises for reasons that lie outside the reply: processes, sockets, simulators.
 ENVIRONMENT_FAILURES = (OSError, RuntimeError, ValueError, LookupError)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which chunk: the number of its group, its number in the group, and the tasks it holds."""
+
+    group: int
+    number: int
+    tasks: slice
+
+
+def chunk_plan(groups: Sequence[TaskGroup], chunk_size: int) -> list[Place]:
+    """The chunks in the order of play: the first of each group, the second of each, and so on."""
+    chunks = [
+        Place(group, start // chunk_size, slice(start, min(start + chunk_size, len(found.tasks))))
+        for group, found in enumerate(groups)
+        for start in range(0, len(found.tasks), chunk_size)
+    ]
+    return sorted(chunks, key=lambda place: (place.number, place.group))
+
+
+def play(
+    groups: Sequence[TaskGroup],
+    policy: Policy,
+    sampling: Sampling,
+    *,
+    seed: int,
+    chunk_size: int,
+    skip: int = 0,
+    on_chunk: Callable[[list[Episode]], None] | None = None,
+    keep_conversation: bool = False,
+) -> list[list[Episode]]:
+    """Play every task once; the episodes of each group in the order of its tasks.
+
+    The episodes depend on `seed` and the tasks, never on timing. A chunk's replies of one turn are one batch,
+    seeded by `seed`, the environment, the chunk's number and the turn (`sampling.seed` is not used), so the
+    chunks behind the first `skip` of `chunk_plan` can be played by another process with the same result.
+    `on_chunk` gets each finished chunk, in the plan's order. Several chunks are in play at once, so that a
+    slow environment does not hold up a fast one; of those that wait for the policy the first in the plan is
+    answered.
+
+    An environment that fails gives an episode without a grade. `seconds` is an episode's share of its batches
+    plus its environment's own time. `keep_conversation` leaves token ids, action mask and log-probs on the
+    episodes.
+    """
+    plan = chunk_plan(groups, chunk_size)[skip:]
+    episodes: list[list[Episode]] = [[] for _ in groups]
+    with ExitStack() as stack:
+        pools = [
+            stack.enter_context(ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="environment"))
+            for _ in groups
+        ]
+        stack.callback(lambda: [pool.shutdown(wait=False, cancel_futures=True) for pool in pools])
+        chunks = [
+            _Chunk(groups[at.group], at, pools[at.group], policy, sampling, seed, keep_conversation)
+            for at in plan
+        ]
+        for chunk in _in_order(chunks):
+            finished = chunk.episodes()
+            episodes[chunk.place.group] += finished
+            if on_chunk:
+                on_chunk(finished)
+    return episodes
+
+
+def _in_order(chunks: Sequence[_Chunk]) -> Iterator[_Chunk]:
+    """Play the chunks and hand them out in their order, each when it and all before it are finished."""
+    waiting, open_chunks, handed_out = list(chunks), [], 0
+    while handed_out < len(chunks):
+        while waiting and len(open_chunks) < MAX_OPEN_CHUNKS:
+            open_chunks.append(waiting.pop(0))
+            open_chunks[-1].start()
+        ready = next((chunk for chunk in open_chunks if chunk.is_ready), None)
+        if ready is None:
+            pending = {future for chunk in open_chunks for future in chunk.pending if not future.done()}
+            wait(pending, return_when=FIRST_COMPLETED)
+        elif ready.go_on():
+            open_chunks.remove(ready)
+        while handed_out < len(chunks) and chunks[handed_out].finished:
+            yield chunks[handed_out]
+            handed_out += 1
 
 
 @dataclass(slots=True)
@@ -42,130 +125,80 @@ class _Play:
     stop_reason: StopReason | None = None
     error: str | None = None
     seconds: float = 0.0
+    grade: Grade | None = None
 
     def fail(self, error: Exception) -> None:
         self.stop_reason, self.error = "error", f"{type(error).__name__}: {error}"
 
 
-def play(
-    task_set: TaskSet,
-    tasks: Sequence[Task],
-    policy: Policy,
-    sampling: Sampling,
-    *,
-    seed: int,
-    chunk_size: int,
-    first_chunk: int = 0,
-    max_turns: int = 1,
-    max_episode_tokens: int | None = None,
-    on_chunk: Callable[[list[Episode]], None] | None = None,
-    keep_conversation: bool = False,
-) -> list[Episode]:
-    """Play every task once, in order; the episodes depend on `seed` and the tasks, never on timing.
+@dataclass(slots=True)
+class _Chunk:
+    """Tasks that are played side by side: environments step, the policy answers, and so on by turns."""
 
-    Chunks are `chunk_size` tasks each. A chunk's replies are one batch, seeded by `seed`, the environment and
-    the chunk's number (`sampling.seed` is not used), so chunks from `first_chunk` on can be played by another
-    process with the same result. `on_chunk` gets each finished chunk, in order. The last replies of a chunk
-    are graded while the policy answers the next.
-
-    An environment that fails gives an episode without a grade. `max_episode_tokens` ends an episode before
-    the turn that would begin at or beyond it. `seconds` is an episode's share of its batches plus its
-    environment's own time. `keep_conversation` leaves token ids, action mask and log-probs on the episodes.
-    """
-    loop = _Loop(task_set, policy, sampling, seed, max_turns, max_episode_tokens, keep_conversation)
-    episodes: list[Episode] = []
-    pool = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="environment")
-    try:
-        for chunk in loop.chunks(tasks, chunk_size, first_chunk, pool):
-            finished = [future.result() for future in chunk]
-            episodes += finished
-            if on_chunk:
-                on_chunk(finished)
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return episodes
-
-
-@dataclass(frozen=True, slots=True)
-class _Loop:
-    task_set: TaskSet
+    group: TaskGroup
+    place: Place
+    pool: ThreadPoolExecutor
     policy: Policy
     sampling: Sampling
     seed: int
-    max_turns: int
-    max_episode_tokens: int | None
     keep_conversation: bool
+    plays: list[_Play] = field(default_factory=list)
+    pending: list[Future[None]] = field(default_factory=list)
+    turn: int = 0
+    finished: bool = False
 
-    def chunks(
-        self, tasks: Sequence[Task], chunk_size: int, first_chunk: int, pool: ThreadPoolExecutor
-    ) -> Iterator[list[Future[Episode]]]:
-        """The episodes of each chunk, handed out only once the policy has answered the next chunk."""
-        previous: list[Future[Episode]] | None = None
-        for start in range(first_chunk * chunk_size, len(tasks), chunk_size):
-            chunk = self._chunk(tasks[start : start + chunk_size], start // chunk_size, pool)
-            if previous is not None:
-                yield previous
-            previous = chunk
-        if previous is not None:
-            yield previous
+    def start(self) -> None:
+        goes_on = self.group.task_set.max_turns > 1
+        for task in self.group.tasks[self.place.tasks]:
+            conversation = Conversation(list(task.prompt), task=task, goes_on=goes_on)
+            self.plays.append(_Play(task, conversation))
+        self.pending = [self.pool.submit(_begin, game, self.group.task_set) for game in self.plays]
 
-    def _chunk(self, tasks: Sequence[Task], number: int, pool: ThreadPoolExecutor) -> list[Future[Episode]]:
-        plays = list(pool.map(self._start, tasks))
-        answers: dict[int, Completion] = {}
-        for turn in range(self.max_turns):
-            open_places = [place for place, game in enumerate(plays) if self._is_open(game)]
-            if not open_places:
-                answers = {}
-                break
-            completions = self._reply([plays[place] for place in open_places], number, turn)
-            answers = dict(zip(open_places, completions, strict=True))
-            if turn + 1 < self.max_turns:
-                list(pool.map(_step, [plays[place] for place in open_places], completions))
-        return [pool.submit(self._conclude, game, answers.get(place)) for place, game in enumerate(plays)]
+    @property
+    def is_ready(self) -> bool:
+        """Whether every environment has answered."""
+        return all(future.done() for future in self.pending)
 
-    def _start(self, task: Task) -> _Play:
-        game = _Play(task, Conversation(list(task.prompt), task=task, goes_on=self.max_turns > 1))
+    def go_on(self) -> bool:
+        """Let the policy answer the plays that are open; True when none is and the chunk is finished."""
+        for future in self.pending:
+            future.result()
+        games = [game for game in self.plays if game.stop_reason is None]
+        self.pending = []
+        if not games:
+            self.finished = True
+            return True
+        last = self.turn + 1 == self.group.task_set.max_turns
+        for game, completion in zip(games, self._replies(games), strict=True):
+            self.pending.append(self.pool.submit(_advance, game, completion, last))
+        self.turn += 1
+        return False
+
+    def _replies(self, games: Sequence[_Play]) -> list[Completion]:
+        parts = (self.seed, self.group.task_set.env, self.place.number, *([self.turn] if self.turn else []))
         began = time.perf_counter()
-        try:
-            game.environment = self.task_set.start(task)
-            game.observation = game.environment.observe()
-            if game.observation:
-                game.conversation.messages.append(Message("user", game.observation))
-        except ENVIRONMENT_FAILURES as error:
-            game.fail(error)
-        game.seconds += time.perf_counter() - began
-        return game
-
-    def _is_open(self, game: _Play) -> bool:
-        limit = self.max_episode_tokens
-        if game.stop_reason is None and limit is not None and len(game.conversation.token_ids) >= limit:
-            game.stop_reason = "token_limit"
-        return game.stop_reason is None
-
-    def _reply(self, games: Sequence[_Play], number: int, turn: int) -> list[Completion]:
-        parts = (self.seed, self.task_set.env, number, *([turn] if turn else []))
-        began = time.perf_counter()
-        completions = self.policy.reply(
-            [game.conversation for game in games], replace(self.sampling, seed=seed_from(*parts))
-        )
+        most = min(self.sampling.max_new_tokens, self.group.task_set.max_reply_tokens)
+        sampling = replace(self.sampling, max_new_tokens=most, seed=seed_from(*parts))
+        completions = self.policy.reply([game.conversation for game in games], sampling)
         share = (time.perf_counter() - began) / len(games)
         for game in games:
             game.seconds += share
         return completions
 
-    def _conclude(self, game: _Play, last: Completion | None) -> Episode:
-        """Play the last reply, if one is open, and grade the episode."""
-        if last is not None:
-            _step(game, last)
-        grade = _grade(game)
+    def episodes(self) -> list[Episode]:
+        """What was played; the plays are let go."""
+        episodes = [self._episode(game) for game in self.plays]
+        self.plays = []
+        return episodes
+
+    def _episode(self, game: _Play) -> Episode:
         conversation = game.conversation
-        conversation.cache = None
         return Episode(
             task_key=game.task.key,
             content_sha256=game.task.content_sha256,
             policy=self.policy.name,
             turns=game.turns,
-            grade=grade,
+            grade=game.grade,
             stop_reason=game.stop_reason or "turn_limit",
             error=game.error,
             num_prompt_tokens=len(conversation.token_ids) - sum(conversation.action_mask),
@@ -176,8 +209,35 @@ class _Loop:
         )
 
 
+def _begin(game: _Play, task_set: TaskSet) -> None:
+    """Start the environment and ask what it shows first."""
+    began = time.perf_counter()
+    try:
+        game.environment = task_set.start(game.task)
+        game.conversation.environment = game.environment
+        game.observation = game.environment.observe()
+        if game.observation:
+            game.conversation.messages.append(Message("user", game.observation))
+    except ENVIRONMENT_FAILURES as error:
+        game.fail(error)
+    game.seconds += time.perf_counter() - began
+    if game.stop_reason is not None:
+        _conclude(game)
+
+
+def _advance(game: _Play, completion: Completion, last: bool) -> None:
+    """Let the environment play one reply; what it shows becomes the next user message, or the play ends."""
+    if completion.stop == "context":
+        game.stop_reason = "token_limit"
+    else:
+        _step(game, completion)
+    if last and game.stop_reason is None:
+        game.stop_reason = "turn_limit"
+    if game.stop_reason is not None:
+        _conclude(game)
+
+
 def _step(game: _Play, completion: Completion) -> None:
-    """Let the environment play one reply; what it shows becomes the next user message."""
     assert game.environment is not None
     began = time.perf_counter()
     try:
@@ -196,21 +256,21 @@ def _step(game: _Play, completion: Completion) -> None:
     game.conversation.messages.append(Message("user", step.observation))
 
 
-def _grade(game: _Play) -> Grade | None:
-    """The grade, or None with the reason noted on `game`; the environment is closed either way."""
+def _conclude(game: _Play) -> None:
+    """Grade the play, or note why it has no grade; the environment is closed either way."""
+    game.conversation.cache = game.conversation.environment = None
     if game.environment is None:
-        return None
+        return
     began = time.perf_counter()
-    grade = None
     try:
         if game.error is None:
-            grade = game.environment.grade()
+            game.grade = game.environment.grade()
     except ENVIRONMENT_FAILURES as error:
         game.fail(error)
     with suppress(*ENVIRONMENT_FAILURES):  # a grade stands even where the environment cannot be closed
         game.environment.close()
+    game.environment = None
     game.seconds += time.perf_counter() - began
-    if grade is None and game.error is None:
+    if game.grade is None and game.error is None:
         told = game.turns[-1].info.get("error") if game.turns else None
         game.stop_reason, game.error = "error", str(told or "the environment gave no grade")
-    return grade

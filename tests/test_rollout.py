@@ -16,16 +16,19 @@ from affine_trainer.errors import AffineError
 from affine_trainer.policies.hf import HFPolicy, encode_observation, encode_prompt
 from affine_trainer.policies.scripted import TRIVIAL_POLICIES
 from affine_trainer.records import (
+    ANY_LENGTH,
     Completion,
     Conversation,
     Episode,
     Grade,
     Message,
+    Policy,
     Sampling,
     SnapshotKind,
     Split,
     Step,
     Task,
+    TaskGroup,
     TaskSet,
     seed_from,
     sha256_of,
@@ -81,8 +84,12 @@ class CountingGames:
     """Task i takes i % 4 + 1 replies; `failures` names what raises, by task index."""
 
     env, family = "toy:count", "v1"
+    max_reply_tokens = ANY_LENGTH
 
-    def __init__(self, failures: dict[int, dict[str, Exception]] | None = None) -> None:
+    def __init__(
+        self, failures: dict[int, dict[str, Exception]] | None = None, *, max_turns: int = 10
+    ) -> None:
+        self.max_turns = max_turns
         self._failures = failures or {}
         self.started: list[CountingGame] = []
 
@@ -119,9 +126,16 @@ class Recorder:
         return [Completion(talk.messages[-1].content, (), (), "stop") for talk in conversations]
 
 
+def play_one(
+    tasks: TaskSet, chosen: Sequence[Task], policy: Policy, sampling: Sampling = SAMPLING, **options: Any
+) -> list[Episode]:
+    [episodes] = play([TaskGroup(tasks, chosen)], policy, sampling, **options)
+    return episodes
+
+
 def count_episodes(games: CountingGames, count: int = 8, **options: Any) -> list[Episode]:
-    options = {"seed": 7, "chunk_size": 3, "max_turns": 10} | options
-    return play(games, games.tasks(range(count)), Recorder(), SAMPLING, **options)
+    options = {"seed": 7, "chunk_size": 3} | options
+    return play_one(games, games.tasks(range(count)), Recorder(), **options)
 
 
 def sat_tasks(count: int) -> tuple[TaskSet, list[Task]]:
@@ -139,8 +153,8 @@ def untimed(episodes: Sequence[Episode]) -> list[Episode]:
 
 
 def test_chunks_are_consecutive_tasks_and_seeded_by_their_number() -> None:
-    games, policy = CountingGames(), Recorder()
-    play(games, games.tasks(range(7)), policy, SAMPLING, seed=9, chunk_size=3)
+    games, policy = CountingGames(max_turns=1), Recorder()
+    play_one(games, games.tasks(range(7)), policy, seed=9, chunk_size=3)
     keys = [task.key for task in games.tasks(range(7))]
     assert policy.batches == [
         (keys[start : start + 3], seed_from(9, "toy:count", number)) for number, start in enumerate((0, 3, 6))
@@ -148,8 +162,8 @@ def test_chunks_are_consecutive_tasks_and_seeded_by_their_number() -> None:
 
 
 def test_a_later_turn_of_a_chunk_draws_with_another_seed() -> None:
-    games, policy = CountingGames(), Recorder()
-    play(games, games.tasks([3]), policy, SAMPLING, seed=9, chunk_size=1, max_turns=4)
+    games, policy = CountingGames(max_turns=4), Recorder()
+    play_one(games, games.tasks([3]), policy, seed=9, chunk_size=1)
     seeds = [seed for _, seed in policy.batches]
     assert len(set(seeds)) == 4
     assert seeds[0] == seed_from(9, "toy:count", 0)
@@ -167,27 +181,25 @@ def test_episodes_end_when_their_environment_says_so_and_keep_their_order() -> N
 
 
 def test_the_turn_limit_ends_an_episode_that_is_graded_all_the_same() -> None:
-    long = count_episodes(CountingGames(), max_turns=2)[3]
+    long = count_episodes(CountingGames(max_turns=2))[3]
     assert (long.stop_reason, len(long.turns), long.error) == ("turn_limit", 2, None)
     assert long.grade == Grade(0.0, False, "2 replies")
 
 
-def test_the_token_limit_ends_an_episode_before_its_next_turn() -> None:
-    games = CountingGames()
-    episodes = play(
-        games,
-        games.tasks([3]),
-        tiny_policy(),
-        SAMPLING,
-        seed=0,
-        chunk_size=4,
-        max_turns=4,
-        max_episode_tokens=40,
-    )
-    (episode,) = episodes
+def test_the_policys_token_limit_ends_an_episode_before_its_next_turn() -> None:
+    games = CountingGames(max_turns=4)
+    [episode] = play_one(games, games.tasks([3]), tiny_policy(max_episode_tokens=60), seed=0, chunk_size=4)
     assert episode.stop_reason == "token_limit"
     assert 0 < len(episode.turns) < 4
     assert episode.grade is not None and not episode.grade.success
+    assert episode.num_prompt_tokens + episode.num_completion_tokens <= 60
+
+
+def test_a_reply_has_no_more_tokens_than_its_environment_allows() -> None:
+    games = CountingGames(max_turns=2)
+    games.max_reply_tokens = 3
+    [episode] = play_one(games, games.tasks([3]), tiny_policy(), seed=0, chunk_size=4)
+    assert all(turn.num_tokens <= 3 for turn in episode.turns)
 
 
 @pytest.mark.parametrize("where", ["start", "observe", "step", "grade"])
@@ -246,24 +258,57 @@ def test_a_chunk_is_graded_while_the_policy_answers_the_next() -> None:
 
     games = CountingGames()
     games.start = lambda task: Waiting(task, {})
-    episodes = play(games, games.tasks(range(2)), Announcing(), SAMPLING, seed=0, chunk_size=1)
+    games.max_turns = 1
+    episodes = play_one(games, games.tasks(range(2)), Announcing(), seed=0, chunk_size=1)
     assert episodes[0].turns[0].info["in_time"]
+
+
+def test_slow_environments_do_not_hold_up_fast_ones() -> None:
+    """The slow chunk steps only once the policy has answered every chunk of the fast environment."""
+    fast_is_done = threading.Event()
+
+    class Slow(CountingGame):
+        def step(self, reply: str) -> Step:
+            return Step("", 0.0, True, False, info={"in_time": fast_is_done.wait(timeout=20)})
+
+    class Counting(Recorder):
+        def reply(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[Completion]:
+            completions = super().reply(conversations, sampling)
+            if sum(len(keys) for keys, _ in self.batches) == 1 + 6:
+                fast_is_done.set()
+            return completions
+
+    slow, fast = CountingGames(max_turns=1), CountingGames(max_turns=1)
+    slow.start = lambda task: Slow(task, {})
+    groups = [TaskGroup(slow, slow.tasks([0])), TaskGroup(fast, fast.tasks(range(6)))]
+    seen: list[str] = []
+    episodes = play(
+        groups,
+        Counting(),
+        SAMPLING,
+        seed=0,
+        chunk_size=2,
+        on_chunk=lambda chunk: seen.append(chunk[0].task_key),
+    )
+    assert episodes[0][0].turns[0].info["in_time"]
+    assert [len(group) for group in episodes] == [1, 6]
+    assert seen == [
+        f"toy:count@v1/{index}" for index in (0, 0, 2, 4)
+    ]  # in the order of the plan all the same
 
 
 def test_a_later_start_gives_the_same_chunks() -> None:
     tasks, all_tasks = sat_tasks(7)
     policy = tiny_policy()
-    whole = play(tasks, all_tasks, policy, SAMPLING, seed=4, chunk_size=3)
-    rest = play(tasks, all_tasks, policy, SAMPLING, seed=4, chunk_size=3, first_chunk=1)
+    whole = play_one(tasks, all_tasks, policy, seed=4, chunk_size=3)
+    rest = play_one(tasks, all_tasks, policy, seed=4, chunk_size=3, skip=1)
     assert untimed(rest) == untimed(whole)[3:]
 
 
 def test_the_seed_decides_the_replies_of_a_model() -> None:
     tasks, all_tasks = sat_tasks(4)
     policy = tiny_policy()
-    first, again, other = (
-        play(tasks, all_tasks, policy, SAMPLING, seed=seed, chunk_size=4) for seed in (1, 1, 2)
-    )
+    first, again, other = (play_one(tasks, all_tasks, policy, seed=seed, chunk_size=4) for seed in (1, 1, 2))
     assert untimed(first) == untimed(again)
     assert [e.turns[0].reply for e in first] != [e.turns[0].reply for e in other]
 
@@ -271,7 +316,7 @@ def test_the_seed_decides_the_replies_of_a_model() -> None:
 def test_a_constant_policy_is_graded_as_its_answers_deserve() -> None:
     tasks, all_tasks = sat_tasks(300)
     all_true = TRIVIAL_POLICIES["affine:sat"][0]
-    episodes = play(tasks, all_tasks, all_true, SAMPLING, seed=0, chunk_size=64)
+    episodes = play_one(tasks, all_tasks, all_true, seed=0, chunk_size=64)
     successes = sum(episode.grade.success for episode in episodes if episode.grade)
     assert 0.08 < successes / 300 < 0.28  # 17.4 % of this family
     assert {episode.policy for episode in episodes} == {"all-true"}
@@ -281,9 +326,7 @@ def test_a_constant_policy_is_graded_as_its_answers_deserve() -> None:
 def test_conversations_are_kept_on_request_with_aligned_tokens() -> None:
     games, tokenizer = CountingGames(), tiny_tokenizer()
     tasks = games.tasks([1])
-    episode = play(
-        games, tasks, tiny_policy(), SAMPLING, seed=0, chunk_size=1, max_turns=5, keep_conversation=True
-    )[0]
+    [episode] = play_one(games, tasks, tiny_policy(), seed=0, chunk_size=1, keep_conversation=True)
     talk = episode.conversation
     assert talk is not None and len(episode.turns) == 2
     first = encode_prompt(tokenizer, [*tasks[0].prompt, Message("user", "count 0")])
@@ -306,4 +349,4 @@ def test_conversations_are_dropped_by_default() -> None:
 def test_a_prompt_over_the_limit_stops_the_rollout_and_names_the_task() -> None:
     tasks, all_tasks = sat_tasks(2)
     with pytest.raises(AffineError, match=rf"the prompt of {all_tasks[0].key} has \d+ tokens"):
-        play(tasks, all_tasks, tiny_policy(max_prompt_tokens=20), SAMPLING, seed=0, chunk_size=2)
+        play_one(tasks, all_tasks, tiny_policy(max_prompt_tokens=20), seed=0, chunk_size=2)

@@ -11,7 +11,7 @@ from affine_trainer.envs.prompts import Template
 from affine_trainer.envs.single_turn import SingleTurn
 from affine_trainer.envs.splits import draw_indices, split_of
 from affine_trainer.errors import AffineError
-from affine_trainer.records import Grade, Split, Task, seed_from, sha256_of
+from affine_trainer.records import ANY_LENGTH, Grade, Split, Task, seed_from, sha256_of
 from affine_trainer.rules import Rules
 
 ENV = "affine:sat"
@@ -125,6 +125,8 @@ class SatTasks:
     """All tasks of one SAT family; an index is the family's seed, and the task id of `validator`."""
 
     env = ENV
+    max_turns = 1
+    max_reply_tokens = ANY_LENGTH
 
     def __init__(self, family: str, template: Template, rules: Rules) -> None:
         if family == "validator" and not rules.sat_by_task_id:

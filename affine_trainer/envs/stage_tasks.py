@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from affine_trainer.config import Config
 from affine_trainer.envs import task_set, task_sets
 from affine_trainer.envs.program_rows import GENERATED_FAMILIES
-from affine_trainer.records import Task, TaskSet
+from affine_trainer.records import Task, TaskGroup, TaskSet
 from affine_trainer.sandbox import Limits, Sandbox
 
 PROGRAM_ENVIRONMENTS = ("affine:abd", "affine:ded")
-
-
-@dataclass(frozen=True, slots=True)
-class TaskGroup:
-    """Tasks of one environment and family, which share chunks."""
-
-    task_set: TaskSet
-    tasks: list[Task]
-
-    @property
-    def name(self) -> str:
-        """`affine:abd@heldout-v1`"""
-        return f"{self.task_set.env}@{self.task_set.family}"
 
 
 def open_sandbox(config: Config) -> Sandbox:

@@ -15,6 +15,7 @@ from affine_trainer.records import (
     Policy,
     Sampling,
     Task,
+    TaskGroup,
     TaskSet,
     seed_from,
 )
@@ -49,7 +50,6 @@ class Rollouts:
         validation: Mapping[str, Sequence[int]],
         config: Config,
         clock: PhaseClock,
-        max_turns: int = 1,
     ) -> None:
         self._policy = TimedPolicy(policy, clock)
         self._task_sets = task_sets
@@ -57,7 +57,6 @@ class Rollouts:
         self._validation = {name: task_sets[name].tasks(indices) for name, indices in validation.items()}
         self._config = config
         self._clock = clock
-        self._max_turns = max_turns
 
     def collect(self, iteration: int) -> dict[str, list[Episode]]:
         """The episodes of one iteration by environment, with their token ids and log-probabilities."""
@@ -79,19 +78,15 @@ class Rollouts:
         self, tasks: Mapping[str, Sequence[Task]], sampling: Sampling, seed: int
     ) -> dict[str, list[Episode]]:
         with self._clock.phase("grade", without="generate"):
-            return {
-                name: play(
-                    self._task_sets[name],
-                    chosen,
-                    self._policy,
-                    sampling,
-                    seed=seed,
-                    chunk_size=self._config.rl_training.rollout_batch_size,
-                    max_turns=self._max_turns,
-                    keep_conversation=True,
-                )
-                for name, chosen in tasks.items()
-            }
+            episodes = play(
+                [TaskGroup(self._task_sets[name], chosen) for name, chosen in tasks.items()],
+                self._policy,
+                sampling,
+                seed=seed,
+                chunk_size=self._config.rl_training.rollout_batch_size,
+                keep_conversation=True,
+            )
+        return dict(zip(tasks, episodes, strict=True))
 
 
 def summarise(episodes: Mapping[str, Sequence[Episode]], prefix: str) -> dict[str, float]:

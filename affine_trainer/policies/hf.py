@@ -19,7 +19,7 @@ from affine_trainer.policies.decoding import Decoded, decode
 from affine_trainer.policies.kv_cache import ReadTokens
 from affine_trainer.policies.model_names import is_adapter, model_path
 from affine_trainer.policies.open_rows import Prompt
-from affine_trainer.records import Completion, Conversation, Message, Sampling
+from affine_trainer.records import ANY_LENGTH, Completion, Conversation, Message, Sampling
 
 # The base error of the HTTP library beneath the hub's client, which differs between the client's versions.
 HTTP_ERROR: type[Exception] = next(c for c in HfHubHTTPError.__mro__ if c.__name__ == "HTTPError")
@@ -29,6 +29,9 @@ QUIET_BYTES = 500_000_000
 
 # Stands for the assistant's text when the template's own text around an observation is looked up.
 _PLACEHOLDER = "\N{SYMBOL FOR UNIT SEPARATOR}reply\N{SYMBOL FOR UNIT SEPARATOR}"
+
+
+NO_ROOM = Completion("", (), (), "context")
 
 
 class HFPolicy:
@@ -41,22 +44,32 @@ class HFPolicy:
         *,
         name: str,
         max_prompt_tokens: int,
+        max_episode_tokens: int = ANY_LENGTH,
         device: str | None = None,
     ) -> None:
         self.name = name
         self.model = cast(PreTrainedModel, torch.nn.Module.to(model, device)) if device else model
         self.tokenizer = tokenizer
         self.max_prompt_tokens = max_prompt_tokens
+        self.max_episode_tokens = max_episode_tokens
         self.stop_ids = stop_token_ids(model, tokenizer)
 
     def reply(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[Completion]:
         """Answer every conversation as one batch.
 
         Prompt, observation and sampled ids are appended to `token_ids`; `action_mask` and `logprobs` grow
-        with them, one entry a token id, 0 on tokens that were not sampled.
+        with them, one entry a token id, 0 on tokens that were not sampled. A later turn that would not leave
+        room for a reply within `max_episode_tokens` is not answered: its completion has `stop` "context".
         """
-        for conversation in conversations:
-            self._append_input(conversation)
+        completions = [
+            None if self._append_input(conversation, sampling.max_new_tokens) else NO_ROOM
+            for conversation in conversations
+        ]
+        answered = [talk for talk, found in zip(conversations, completions, strict=True) if found is None]
+        replies = iter(self._replies(answered, sampling) if answered else ())
+        return [found or next(replies) for found in completions]
+
+    def _replies(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[Completion]:
         was_training = self.model.training
         self.model.eval()
         try:
@@ -72,14 +85,17 @@ class HFPolicy:
             self.model.train(was_training)
         return [self._append_reply(*pair) for pair in zip(conversations, decoded, strict=True)]
 
-    def _append_input(self, conversation: Conversation) -> None:
+    def _append_input(self, conversation: Conversation, reply_tokens: int) -> bool:
+        """Append what is to be read next; False, and nothing appended, where a later turn has no room."""
         if not conversation.token_ids:
             new_ids = encode_prompt(self.tokenizer, conversation.messages)
         else:
             stopped = conversation.token_ids[-1] in self.stop_ids
             new_ids = encode_observation(self.tokenizer, conversation.messages[-1].content, stopped)
         total = len(conversation.token_ids) + len(new_ids)
-        if total > self.max_prompt_tokens:
+        if conversation.token_ids and total + reply_tokens > self.max_episode_tokens:
+            return False
+        if not conversation.token_ids and total > self.max_prompt_tokens:
             where = f" of {conversation.task.key}" if conversation.task else ""
             raise AffineError(
                 f"the prompt{where} has {total} tokens, more than model.max_prompt_tokens = "
@@ -88,6 +104,7 @@ class HFPolicy:
         conversation.token_ids += new_ids
         conversation.action_mask += [0] * len(new_ids)
         conversation.logprobs += [0.0] * len(new_ids)
+        return True
 
     def _append_reply(self, conversation: Conversation, decoded: Decoded) -> Completion:
         ids = decoded.token_ids

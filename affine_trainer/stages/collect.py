@@ -15,11 +15,10 @@ import rich
 from affine_trainer.artifacts import data_dir, stage_folder, write_json, write_jsonl
 from affine_trainer.config import Config
 from affine_trainer.errors import DataError, StageError
-from affine_trainer.records import Task, TaskSet, seed_from
+from affine_trainer.records import Task, TaskGroup, TaskSet, seed_from
 from affine_trainer.tracking import progress
 
 if TYPE_CHECKING:
-    from affine_trainer.envs.stage_tasks import TaskGroup
     from affine_trainer.stages.expert_samples import ExpertDraw, Rejections, Sample, TokenLimits
 
 READS = (

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import rich
 
@@ -28,11 +28,8 @@ from affine_trainer.config import Config
 from affine_trainer.device import describe_device
 from affine_trainer.errors import StageError
 from affine_trainer.policies.model_names import model_label, model_path
-from affine_trainer.records import Episode, Policy, Sampling, sha256_of
+from affine_trainer.records import Episode, Policy, Sampling, TaskGroup, sha256_of
 from affine_trainer.tracking import progress
-
-if TYPE_CHECKING:
-    from affine_trainer.envs.stage_tasks import TaskGroup
 
 # What the episodes depend on besides the model's own folder.
 READS = (
@@ -176,11 +173,11 @@ def play_groups(config: Config, groups: Sequence[TaskGroup], policy: Policy, pat
     from affine_trainer.rollout import play
 
     size = config.evaluation.batch_size
-    done = whole_chunks(path, groups, size)
+    chunks, done = whole_chunks(path, groups, size)
     tokens, began = 0, time.perf_counter()
 
     with progress(
-        f"eval {policy.name}", sum(len(group.tasks) for group in groups), unit="tasks", completed=sum(done)
+        f"eval {policy.name}", sum(len(group.tasks) for group in groups), unit="tasks", completed=done
     ) as bar:
 
         def keep(chunk: list[Episode]) -> None:
@@ -191,17 +188,15 @@ def play_groups(config: Config, groups: Sequence[TaskGroup], policy: Policy, pat
             bar.advance(len(chunk))
             bar.note(f"{tokens / (time.perf_counter() - began):,.0f} tokens/s")
 
-        for group, count in zip(groups, done, strict=True):
-            play(
-                group.task_set,
-                group.tasks,
-                policy,
-                sampling_of(config),
-                seed=config.seed,
-                chunk_size=size,
-                first_chunk=-(-count // size),
-                on_chunk=keep,
-            )
+        play(
+            groups,
+            policy,
+            sampling_of(config),
+            seed=config.seed,
+            chunk_size=size,
+            skip=chunks,
+            on_chunk=keep,
+        )
     return tokens
 
 
@@ -211,21 +206,23 @@ def sampling_of(config: Config) -> Sampling:
     return Sampling(wanted.temperature, wanted.top_p, config.model.max_new_tokens, seed=0)
 
 
-def whole_chunks(path: Path, groups: Sequence[TaskGroup], chunk_size: int) -> list[int]:
-    """How many of each group's episodes an earlier process left in `path`, which is cut to whole chunks."""
+def whole_chunks(path: Path, groups: Sequence[TaskGroup], chunk_size: int) -> tuple[int, int]:
+    """How many chunks, and episodes, an earlier process left in `path`, which is cut to whole chunks."""
+    from affine_trainer.rollout import chunk_plan
+
     dropped = repair_jsonl(path)
     rows = list(read_jsonl(path)) if path.is_file() and path.stat().st_size else []
-    counts, left = [], len(rows)
-    for group in groups:
-        kept = len(group.tasks) if left >= len(group.tasks) else left // chunk_size * chunk_size
-        counts.append(kept)
-        left = left - kept if kept == len(group.tasks) else 0
-    expected = [task.key for group, n in zip(groups, counts, strict=True) for task in group.tasks[:n]]
+    chunks, expected = 0, list[str]()
+    for place in chunk_plan(groups, chunk_size):
+        keys = [task.key for task in groups[place.group].tasks[place.tasks]]
+        if len(expected) + len(keys) > len(rows):
+            break
+        chunks, expected = chunks + 1, expected + keys
     if [row.get("task_key") for row in rows[: len(expected)]] != expected:
         raise StageError(f"{path} holds episodes of other tasks: redo the evaluation with --force")
     if dropped or len(rows) > len(expected):
         write_jsonl(path, rows[: len(expected)])
-    return counts
+    return chunks, len(expected)
 
 
 def play_trivial(config: Config, groups: Sequence[TaskGroup]) -> dict[str, list[Episode]]:
@@ -240,9 +237,8 @@ def play_trivial(config: Config, groups: Sequence[TaskGroup]) -> dict[str, list[
         for group, policy in jobs:
             path = log_dir(config, "eval", "trivial", f"{policy.name}-{trivial_key(config, group)}.jsonl")
             if not path.is_file():
-                episodes = play(
-                    group.task_set,
-                    group.tasks,
+                [episodes] = play(
+                    [group],
                     policy,
                     sampling_of(config),
                     seed=config.evaluation.task_seed,

@@ -16,6 +16,7 @@ class Play:
     """How episodes are played: round limit, and what training is paid beside the score."""
 
     max_rounds: int
+    max_reply_tokens: int
     shaping: RewardShaping
     gamma: float
 
@@ -28,6 +29,7 @@ class AgentTasks:
         self.games = games
         self.spec = spec
         self.play = play
+        self.max_turns, self.max_reply_tokens = play.max_rounds, play.max_reply_tokens
         self._opening = (Message("user", rules), Message("assistant", ACKNOWLEDGEMENT))
 
     def indices(self, split: Split, count: int, seed: int) -> list[int]:
