@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
+from affine_trainer.envs.webshop.makers import BRANDS, REVIEWS, USES
 from affine_trainer.envs.webshop.search import SearchIndex
-from affine_trainer.envs.webshop.wares import BRANDS, EVERYDAY, REVIEWS, SECTIONS, Section
+from affine_trainer.envs.webshop.shelves import SECTIONS, Section
 from affine_trainer.records import Split, seed_from
 
 SPLITS: tuple[Split, ...] = ("evaluation", "validation", "train", "pretrain")
@@ -28,12 +30,10 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One product. `kind` is its type and `category` the path of its shelf; `line` numbers its line."""
+    """One product. `kind` is its type, `category` the path of its shelf."""
 
     asin: str
-    line: int
     title: str
-    brand: str
     style: str
     kind: str
     category: tuple[str, ...]
@@ -54,9 +54,18 @@ class Product:
         return f"{self.title} {self.description} {self.features[0]}"
 
 
+class Make(NamedTuple):
+    """What the products of a line share."""
+
+    section: Section
+    kind: str
+    style: str
+    brand: str
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A product before it is put into words: `shown` attributes stand in the title, `hidden` in features."""
+    """What sets a product of a line apart: attributes `shown` in the title or `hidden` in the features."""
 
     shown: tuple[str, ...]
     hidden: tuple[str, ...]
@@ -96,16 +105,13 @@ def catalogue() -> Catalogue:
             styles = rng.sample(section.styles, len(SPLITS) * LINES_PER_SPLIT)
             brands = rng.sample(BRANDS, len(styles))
             for number, (style, brand) in enumerate(zip(styles, brands, strict=True)):
-                drafts = _near_duplicates(rng, section)
-                line = [
-                    _product(rng, next(asins), len(lines), (section, kind, style, brand), draft)
-                    for draft in drafts
-                ]
+                make = Make(section, kind, style, brand)
+                line = [_product(rng, next(asins), make, draft) for draft in _near_duplicates(rng, section)]
                 lines.append((SPLITS[number % len(SPLITS)], tuple(line)))
     return Catalogue(lines)
 
 
-def _asins(rng: random.Random):
+def _asins(rng: random.Random) -> Iterator[str]:
     """Endless distinct ids, e.g. B4K7."""
     seen: set[str] = set()
     while True:
@@ -135,7 +141,8 @@ def _near_duplicates(rng: random.Random, section: Section) -> list[Draft]:
     ]
     drafts = [replace(draft, cents=_nearby(rng, draft.cents)) for draft in drafts]
     dear = rng.randrange(len(drafts))
-    drafts[dear] = replace(drafts[dear], cents=_price(rng, drafts[dear].cents // 70, drafts[dear].cents // 50))
+    dollars = drafts[dear].cents / 100
+    drafts[dear] = replace(drafts[dear], cents=_price(rng, int(dollars * 1.4), int(dollars * 2)))
     rng.shuffle(drafts)
     return drafts
 
@@ -163,22 +170,18 @@ def _nearby(rng: random.Random, cents: int) -> int:
     return max(100, cents // 100 * 100 + rng.randint(-1, 1) * 100) + rng.choice(ENDINGS)
 
 
-def _product(
-    rng: random.Random, asin: str, line: int, what: tuple[Section, str, str, str], draft: Draft
-) -> Product:
-    section, kind, style, brand = what
+def _product(rng: random.Random, asin: str, make: Make, draft: Draft) -> Product:
+    section, kind, style, brand = make
     attributes = tuple(dict.fromkeys((*draft.shown, *draft.hidden)))
     return Product(
         asin=asin,
-        line=line,
         title=_title(section, f"{brand} {style} {kind}", draft.shown),
-        brand=brand,
         style=style,
         kind=kind,
         category=(section.department, section.name, kind),
         attributes=attributes,
         features=_features(rng, section, attributes),
-        description=f"{brand} {style} {kind} for {rng.choice(EVERYDAY)}.",
+        description=f"{brand} {style} {kind} for {rng.choice(USES)}.",
         options=draft.options,
         cents=draft.cents,
         reviews=tuple(Review(*text) for text in rng.sample(REVIEWS, rng.choice((0, 0, 1, 2)))),

@@ -6,7 +6,15 @@ import random
 
 from affine_trainer.envs.agents.game import Move
 from affine_trainer.envs.webshop import pages
-from affine_trainer.envs.webshop.reading import Row, Wish, page_name, parts_of, read_item, read_rows, read_wish
+from affine_trainer.envs.webshop.reading import (
+    Row,
+    Wish,
+    page_name,
+    parts_of,
+    read_item,
+    read_rows,
+    read_wish,
+)
 
 
 class WebShopExpert:
@@ -17,7 +25,6 @@ class WebShopExpert:
         self._opened: set[str] = set()
         self._chosen: list[str] = []
         self._told: list[str] = []  # what the features of the opened product say
-        self._loose = False  # whether any product of the type will do
 
     def move(self, observation: str) -> Move:
         parts = parts_of(observation)
@@ -45,14 +52,12 @@ class WebShopExpert:
         if pages.NEXT in parts:
             thought = self._say("Nothing here fits, so I turn the page.", "No fit on this page.")
             return Move(thought, f"click[{pages.NEXT}]")
-        self._loose = True
-        return Move("I start over and take a wider look.", f"click[{pages.BACK_TO_SEARCH}]")
+        return Move("I have seen them all, so I start over.", f"click[{pages.BACK_TO_SEARCH}]")
 
     def _may_fit(self, wish: Wish, row: Row) -> bool:
         """Not seen before, not too dear, and named like the thing asked for."""
         words = row.title.lower().replace(",", "").split()
-        nouns = wish.nouns[-1:] if self._loose else wish.nouns
-        named = all(part in words for noun in nouns for part in noun.split())
+        named = all(part in words for noun in wish.nouns for part in noun.split())
         return named and row.asin not in self._opened and row.cents <= wish.bound_cents
 
     def _open(self, wish: Wish, row: Row) -> Move:
@@ -70,17 +75,17 @@ class WebShopExpert:
         item = read_item(parts)
         missing = [value for value in wish.values if value not in item.values]
         if missing:
-            thought = self._say(f"There is no {missing[0]} here, so back.", f"It does not come in {missing[0]}.")
+            thought = self._say(f"There is no {missing[0]}, so back.", f"It does not come in {missing[0]}.")
             return Move(thought, f"click[{pages.PREVIOUS}]")
         unknown = [attribute for attribute in wish.attributes if attribute not in item.title.lower()]
         if unknown and not self._told:
             thought = self._say(
-                f"Is it {unknown[0]}? The features tell.", f"The title does not say {unknown[0]}."
+                f"I check the features for {unknown[0]}.", f"The title does not say {unknown[0]}."
             )
             return Move(thought, "click[Features]")
         lacking = [attribute for attribute in unknown if attribute not in " ".join(self._told)]
         if lacking:
-            thought = self._say(f"Without {lacking[0]} it is no use.", f"Not {lacking[0]}, so I try another.")
+            thought = self._say(f"Without {lacking[0]} it will not do.", f"No {lacking[0]}, so back.")
             return Move(thought, f"click[{pages.PREVIOUS}]")
         return self._choose_option_or_buy(wish)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -14,17 +13,16 @@ from affine_trainer.envs.webshop.catalogue import Catalogue, Product
 from affine_trainer.envs.webshop.goals import Errand
 from affine_trainer.envs.webshop.pages import Results, View
 from affine_trainer.envs.webshop.reward import best_reward, purchase_reward
-from affine_trainer.envs.webshop.wares import SECTIONS
+from affine_trainer.envs.webshop.shelves import SECTIONS
 from affine_trainer.records import SnapshotKind, seed_from
 
 MOST_RESULTS = 50
-ACTION = re.compile(r"(.+)\[(.+)\]")  # as the real server reads it: what follows the last ] is ignored
 # How much of the way is behind a customer: results with the right product, the product itself, its options.
 RESULTS_SHARE, ITEM_SHARE, OPTIONS_SHARE = 0.2, 0.4, 0.5
 
 
 class WebShopGame:
-    """A page machine over the shared catalogue; an action that the page does not offer leaves it unchanged."""
+    """A page machine over the shared catalogue; what the page does not offer leaves it unchanged."""
 
     snapshot_kind: SnapshotKind = "exact"
 
@@ -69,9 +67,8 @@ class WebShopGame:
 
     def act(self, action: str) -> Outcome:
         paid = 0.0
-        match = ACTION.match(action)
-        if match and self._view.page != "done":
-            name, argument = match[1], match[2].lower()
+        name, argument = parse_action(action)
+        if self._view.page != "done":
             if name == "search":
                 self._view = View("results", argument)
             elif name == "click" and argument in self._clickables() and argument != pages.SEARCH.lower():
@@ -161,3 +158,14 @@ class WebShopGame:
 
 def _opened(view: View, asin: str) -> View:
     return replace(view, page="item", asin=asin.upper(), options={})
+
+
+def parse_action(action: str) -> tuple[str, str]:
+    """`click[Buy Now]` as ("click", "buy now"), and ("", "") for what has no such form.
+
+    As the real server reads it: only the first line counts, and nothing after its last bracket.
+    """
+    line = action.split("\n", 1)[0]
+    end = line.rfind("]")
+    start = line.rfind("[", 1, max(end - 1, 1))
+    return (line[:start], line[start + 1 : end].lower()) if start > 0 else ("", "")

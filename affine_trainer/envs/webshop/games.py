@@ -12,7 +12,7 @@ from affine_trainer.records import Split, seed_from
 
 
 class WebShopGames:
-    """All tasks over the one catalogue. The real shop shows 10 results a page; the default suits a small model."""
+    """All tasks over the one catalogue; the real shop shows 10 results a page, four suit a small model."""
 
     env = "agentgym:webshop"
     family = "embedded"

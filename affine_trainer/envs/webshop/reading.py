@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from affine_trainer.envs.webshop import pages
-from affine_trainer.envs.webshop.wares import SECTIONS
+from affine_trainer.envs.webshop.shelves import SECTIONS
 
 ATTRIBUTES = {attribute for section in SECTIONS for attribute in (*section.before, *section.after)}
 VALUES = {value for section in SECTIONS for _, values in section.options for value in values}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from affine_trainer.envs.webshop.catalogue import Product
 from affine_trainer.envs.webshop.fuzzy import token_set_ratio
-from affine_trainer.envs.webshop.wares import COLORS, SECTIONS
+from affine_trainer.envs.webshop.shelves import COLORS, SECTIONS
 
 ALIKE = 85.0  # phrases above this count as the same
 NOUNS = frozenset(word for section in SECTIONS for kind in section.types for word in kind.split())
@@ -57,9 +57,9 @@ def type_factor(product: Product, goal: Goal) -> float:
     return 1.0 if product.kind == goal.kind or same_shelf or score > 0.2 else 0.5
 
 
-def type_nouns(title: str) -> set[str]:
+def type_nouns(title: str) -> frozenset[str]:
     """The title's nouns that name a type; a brand or a material does not stand for the type."""
-    return NOUNS.intersection(re.findall(r"\w+", title.lower()))
+    return NOUNS & set(re.findall(r"\w+", title.lower()))
 
 
 def attributes_matched(product: Product, goal: Goal) -> int:

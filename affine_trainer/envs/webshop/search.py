@@ -12,6 +12,7 @@ from functools import lru_cache
 # The usual parameters of the search library behind the real shop.
 K1 = 0.9
 B = 0.4
+MOST_TERMS = 64  # of a query; more add nothing but time
 
 
 def terms(text: str) -> list[str]:
@@ -41,7 +42,7 @@ class SearchIndex:
 
     def search(self, keywords: str, limit: int) -> tuple[int, ...]:
         """Positions of the best documents that share a term with the keywords, best first."""
-        return self._cached(tuple(terms(keywords)), limit)
+        return self._cached(tuple(terms(keywords)[:MOST_TERMS]), limit)
 
     def _ranked(self, query: tuple[str, ...], limit: int) -> tuple[int, ...]:
         scores: dict[int, float] = defaultdict(float)

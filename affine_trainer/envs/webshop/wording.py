@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from affine_trainer.envs.webshop.catalogue import Product
 from affine_trainer.envs.webshop.reward import Goal
-from affine_trainer.envs.webshop.wares import SECTIONS, UNCOUNTED
+from affine_trainer.envs.webshop.shelves import PLURAL, SECTIONS, UNCOUNTED
 
 OPENERS = ("i need", "i want", "i am looking for", "i would like", "buy me", "find me", "get me", "show me")
 OPTION_PHRASES: Mapping[str, tuple[str, ...]] = {
@@ -22,8 +22,8 @@ BEFORE = frozenset(attribute for section in SECTIONS for attribute in section.be
 
 def instruction(rng: random.Random, product: Product, goal: Goal) -> str:
     """One sentence, ending as the real shop's do: `, and price lower than 40.00 dollars`."""
-    body = rng.choice((_adjectives_first, _adjectives_first, _clause_after, _catalogue_style))(rng, product, goal)
-    return f"{body}, and price lower than {goal.bound_cents / 100:.2f} dollars"
+    phrase = rng.choice((_adjectives_first, _adjectives_first, _clause_after, _catalogue_style))
+    return f"{phrase(rng, product, goal)}, and price lower than {goal.bound_cents / 100:.2f} dollars"
 
 
 def _adjectives_first(rng: random.Random, product: Product, goal: Goal) -> str:
@@ -38,7 +38,7 @@ def _adjectives_first(rng: random.Random, product: Product, goal: Goal) -> str:
 def _clause_after(rng: random.Random, product: Product, goal: Goal) -> str:
     """`i want a striped shirt in red that is slim fit and has side pockets`"""
     before, after = _sides(goal)
-    plural = product.kind in UNCOUNTED and product.kind.endswith("s")
+    plural = product.kind in PLURAL
     clauses = [f"{'are' if plural else 'is'} {' and '.join(before)}"] if before else []
     if after:
         clauses.append(f"{'have' if plural else 'has'} {' and '.join(after)}")
@@ -69,4 +69,5 @@ def _option_phrases(rng: random.Random, goal: Goal) -> Sequence[str]:
 def _with_article(thing: str, kind: str) -> str:
     if kind in UNCOUNTED:
         return thing
-    return f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}"
+    spoken_vowel = thing[0] in "aeiou" and not thing.startswith(("uni", "uv"))
+    return f"{'an' if spoken_vowel else 'a'} {thing}"
