@@ -20,16 +20,16 @@ from affine_trainer.envs.webshop.reading import (
 class WebShopExpert:
     """Knows the shop's words but not its products; whatever is no fit is never opened again."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, first_page: str) -> None:
         self._rng = random.Random(seed)
+        self._wish = read_wish(parts_of(first_page))
         self._opened: set[str] = set()
         self._chosen: list[str] = []
         self._told: list[str] = []  # what the features of the opened product say
 
     def move(self, observation: str) -> Move:
         parts = parts_of(observation)
-        wish = read_wish(parts)
-        page = page_name(parts)
+        wish, page = self._wish, page_name(parts)
         if page == "search":
             return self._search(wish)
         if page == "results":

@@ -26,10 +26,11 @@ class WebShopGame:
 
     snapshot_kind: SnapshotKind = "exact"
 
-    def __init__(self, shop: Catalogue, errand: Errand, page_size: int) -> None:
+    def __init__(self, shop: Catalogue, errand: Errand, page_size: int, repeats_instruction: bool) -> None:
         self.errand = errand
         self._shop = shop
         self._page_size = page_size
+        self._head = pages.instruction_head(errand.instruction) if repeats_instruction else []
         self._view = View()
         self._reward = 0.0
         self._best: dict[str, float] = {}
@@ -54,15 +55,15 @@ class WebShopGame:
 
     def observe(self) -> str:
         """The page as it is now; at the start it is the search page with the instruction."""
-        view, text = self._view, self.errand.instruction
+        view = self._view
         if view.page == "search":
-            return pages.search_page(text)
+            return pages.search_page(self.errand.instruction)
         if view.page == "results":
-            return pages.results_page(text, self._results())
+            return pages.results_page(self._head, self._results())
         if view.page == "item":
-            return pages.item_page(text, self._product())
+            return pages.item_page(self._head, self._product())
         if view.page == "sub":
-            return pages.sub_page(text, self._product(), view.sub)
+            return pages.sub_page(self._head, self._product(), view.sub)
         return pages.done_page(view.asin, view.options, self._reward)
 
     def act(self, action: str) -> Outcome:

@@ -51,23 +51,26 @@ def joined(parts: Sequence[str]) -> str:
     return " [SEP] ".join(parts)
 
 
+def instruction_head(instruction: str) -> list[str]:
+    """How every page of the real shop begins, but the last."""
+    return ["Instruction:", instruction]
+
+
 def search_page(instruction: str) -> str:
-    return joined(["WebShop", "Instruction:", instruction, SEARCH])
+    return joined(["WebShop", *instruction_head(instruction), SEARCH])
 
 
-def results_page(instruction: str, results: Results) -> str:
-    head = [f"Page {results.number} (Total results: {results.total})", *results.buttons]
+def results_page(head: Sequence[str], results: Results) -> str:
+    place = [f"Page {results.number} (Total results: {results.total})", *results.buttons]
     rows = [part for product in results.products for part in (product.asin, product.title, product.price)]
-    return joined(["Instruction:", instruction, BACK_TO_SEARCH, *head, *rows])
+    return joined([*head, BACK_TO_SEARCH, *place, *rows])
 
 
-def item_page(instruction: str, product: Product) -> str:
+def item_page(head: Sequence[str], product: Product) -> str:
     """The same whatever options are chosen, as in the real server's text."""
     options = [part for name, values in product.options.items() for part in (name, *values)]
     facts = [product.title, f"Price: {product.price}", f"Rating: {rating(product)}"]
-    return joined(
-        ["Instruction:", instruction, BACK_TO_SEARCH, PREVIOUS, *options, *facts, *SUB_PAGES, BUY_NOW]
-    )
+    return joined([*head, BACK_TO_SEARCH, PREVIOUS, *options, *facts, *SUB_PAGES, BUY_NOW])
 
 
 def rating(product: Product) -> str:
@@ -76,7 +79,7 @@ def rating(product: Product) -> str:
     return f"{sum(stars) / len(stars):.1f}" if stars else "N.A."
 
 
-def sub_page(instruction: str, product: Product, name: str) -> str:
+def sub_page(head: Sequence[str], product: Product, name: str) -> str:
     if name == "Description":
         texts = [product.description]
     elif name == "Features":
@@ -84,7 +87,7 @@ def sub_page(instruction: str, product: Product, name: str) -> str:
     else:
         reviews = [(f'"{review.title}"', str(review.stars), review.body) for review in product.reviews]
         texts = [part for review in reviews for part in review] or ["No reviews found"]
-    return joined(["Instruction:", instruction, BACK_TO_SEARCH, PREVIOUS, *texts])
+    return joined([*head, BACK_TO_SEARCH, PREVIOUS, *texts])
 
 
 def done_page(asin: str, options: Mapping[str, str], reward: float) -> str:

@@ -41,6 +41,13 @@ def test_it_copes_with_pages_of_any_size(page_size):
     assert all(episode(index, games)[0].success for index in games.indices("train", 60, 6))
 
 
+def test_it_remembers_the_instruction_where_pages_do_not_repeat_it():
+    games = WebShopGames(repeats_instruction=False)
+    plays = [episode(index, games) for index in games.indices("train", 60, 13)]
+    assert all(game.success for game, *_ in plays)
+    assert all("Instruction:" not in page for _, pages, _, _ in plays for page in pages[1:])
+
+
 def test_its_actions_are_short_and_always_do_something():
     for index in GAMES.indices("train", 100, 7):
         _, pages, moves, _ = episode(index)

@@ -8,7 +8,15 @@ from affine_trainer.envs.splits import SPLIT_RANGES, split_of
 from affine_trainer.envs.webshop import RULES, RULES_SHORT, WebShopGames
 from affine_trainer.envs.webshop.catalogue import catalogue
 from affine_trainer.envs.webshop.goals import errand, hidden_from_title
-from affine_trainer.envs.webshop.reading import parts_of, read_item, read_rows, read_wish
+from affine_trainer.envs.webshop.reading import (
+    ATTRIBUTES,
+    NOUNS,
+    VALUES,
+    parts_of,
+    read_item,
+    read_rows,
+    read_wish,
+)
 from affine_trainer.envs.webshop.reward import best_reward
 from affine_trainer.errors import AffineError
 from affine_trainer.records import sha256_of
@@ -119,6 +127,11 @@ def first_hit_succeeds(index):
         game.act(f"click[{value}]" if value in item.values else "")
     game.act("click[Buy Now]")
     return game.success
+
+
+def test_no_phrase_is_of_two_sorts():
+    assert not ATTRIBUTES & VALUES
+    assert not NOUNS & (ATTRIBUTES | VALUES)
 
 
 def test_the_rules_are_short_enough():
