@@ -3,6 +3,7 @@
 from affine_trainer.config.loading import load_config, resolved_yaml
 from affine_trainer.config.sections import (
     AffineDataConfig,
+    AgentGymConfig,
     Config,
     DataConfig,
     EvaluationConfig,
@@ -20,6 +21,7 @@ from affine_trainer.config.sections import (
 
 __all__ = [
     "AffineDataConfig",
+    "AgentGymConfig",
     "Config",
     "DataConfig",
     "EvaluationConfig",
