@@ -59,7 +59,9 @@ class BabyAIGames:
     def _build(self, index: int) -> Any:
         split_of(index)  # refuses an index that no split owns
         if level_of(index) not in self.levels:
-            raise AffineError(f"task {index} is of BabyAI level {level_of(index)}, which is not among `levels`")
+            raise AffineError(
+                f"task {index} is of BabyAI level {level_of(index)}, which is not among `levels`"
+            )
         return build(index)
 
 

@@ -23,12 +23,17 @@ class Description:
     color: str | None
     place: str | None
 
+    @property
+    def name(self) -> str:
+        """Without its article."""
+        return self.text.split(" ", 1)[1]
+
     def fits(self, thing: Thing, position: Position, start: Pose, room_size: int) -> bool:
         """Whether a thing that lay at `position` when the play began is one of those described."""
         if self.kind not in (None, thing.kind) or self.color not in (None, thing.color):
             return False
         return self.place is None or (
-            _same_room(start.position, position, room_size) and self._side(position, start)
+            same_room(start.position, position, room_size) and self._side(position, start)
         )
 
     def _side(self, position: Position, start: Pose) -> bool:
@@ -75,7 +80,7 @@ def _description(text: str) -> Description:
     return Description(text, None if kind == "object" else kind, match["color"], side)
 
 
-def _same_room(here: Position, there: Position, room_size: int) -> bool:
+def same_room(here: Position, there: Position, room_size: int) -> bool:
     """Whether `there` is in the room of `here`, walls and their doors included."""
     corners = [at // (room_size - 1) * (room_size - 1) for at in here]
     return all(corner <= at < corner + room_size for corner, at in zip(corners, there, strict=True))

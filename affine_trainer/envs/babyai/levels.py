@@ -36,7 +36,9 @@ LEVELS: dict[int, Level] = {
     13: Level("OpenRedDoor", "OpenRedDoor", {}),
     14: Level("OpenDoorLoc", "OpenDoor", {"select_by": "loc"}),
     15: Level(
-        "OpenRedBlueDoorsDebug", "OpenTwoDoors", {"first_color": "red", "second_color": "blue", "strict": True}
+        "OpenRedBlueDoorsDebug",
+        "OpenTwoDoors",
+        {"first_color": "red", "second_color": "blue", "strict": True},
     ),
     16: Level("OpenDoorsOrderN4Debug", "OpenDoorsOrder", {"debug": True, "num_doors": 4}),
     17: Level("Pickup", "Pickup", {}),
@@ -94,5 +96,5 @@ def _minigrid_levels() -> ModuleType:
 
     # A level tells each rejected draw to stdout through this name; redirecting stdout itself would not be
     # safe with environments in threads.
-    vars(roomgrid_level)["print"] = lambda *args, **kwargs: None
+    roomgrid_level.print = lambda *args, **kwargs: None  # pyright: ignore[reportAttributeAccessIssue]
     return babyai

@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
-from affine_trainer.envs.babyai.routes import FORWARD, PICKUP, TOGGLE, after
-from affine_trainer.envs.babyai.view import STEPS, UNSEEN, Cell, Pose, Position, View, look
+from affine_trainer.envs.babyai.routes import DROP, FORWARD, PICKUP, TOGGLE, after
+from affine_trainer.envs.babyai.view import STEPS, UNSEEN, WALL, Cell, Pose, Position, View, look
 from affine_trainer.envs.babyai.wording import Offer, offers
 
 _CARRY_AWAY = 8  # about how many steps it takes to move a thing out of the way
 _UNLOCK = 15
+_LINE_COUNTS = 0.2
+
+Counts = Callable[[Position], bool]
 
 
 class Place(NamedTuple):
@@ -25,7 +28,8 @@ class Place(NamedTuple):
 class Memory:
     """A map of the cells seen, with the agent on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, room_size: int) -> None:
+        self._span = room_size - 1
         self.cells: dict[Position, Cell] = {}
         self.carrying: Cell = None
         self.here = Place(Pose(0, 0, 0))
@@ -51,37 +55,49 @@ class Memory:
         return {p for p, cell in self.cells.items() if cell is not None and wanted(cell, p)}
 
     def offer(self, place: Place) -> Offer:
-        """The text actions at a place, as far as the map tells."""
+        """The text actions at a place, without walks over cells that the map does not show to be free."""
         if place not in self._offers:
             view = look(lambda x, y: self.at((x, y), place), place.pose, self.carrying)
-            self._offers[place] = offers(view, self.carrying)
+            every = offers(view, self.carrying)
+            sure = {
+                a: m for a, m in every.moves.items() if self._walks(self._opened(place, every, a), place, m)
+            }
+            self._offers[place] = Offer(sure, {}, {a: t for a, t in every.targets.items() if a in sure})
         return self._offers[place]
 
-    def gain(self, place: Place) -> int:
-        """How many cells a look from there shows for the first time if nothing new blocks it."""
-        fresh = 0
+    def gain(self, place: Place, counts: Counts) -> float:
+        """About how much a look from there shows for the first time.
+
+        A cell inside a room counts 1. One on the lines of the walls is taken for a wall and counts less,
+        as it may hide a door; a corner counts nothing.
+        """
+        gained = 0.0
 
         def cell_at(x: int, y: int) -> Cell:
-            nonlocal fresh
-            fresh += (x, y) not in self.cells
-            return self.at((x, y), place)
+            nonlocal gained
+            if (x, y) in self.cells:
+                return self.at((x, y), place)
+            lines = (x % self._span == 0) + (y % self._span == 0)
+            if counts((x, y)):
+                gained += (1.0, _LINE_COUNTS, 0.0)[lines]
+            return WALL if lines else UNSEEN
 
         look(cell_at, place.pose, self.carrying, through=True)
-        return fresh
+        return gained
 
     def then(self, place: Place, action: str) -> Place | None:
-        """Where an action leads; None if it is no walk, or one over cells that the map does not show free."""
+        """Where an action leads; None if it does not walk."""
         offer = self.offer(place)
         moves = offer.moves[action]
-        if not moves or moves == [TOGGLE] or moves[-1] == PICKUP or action == "drop":
+        if not moves or moves == [TOGGLE] or moves[-1] in (PICKUP, DROP):
             return None
-        opened = place.opened
-        if TOGGLE in moves:
-            opened |= {offer.targets[action].position}
-        end = Place(after(place.pose, moves), opened)
-        return end if self.walks(place, end, moves) else None
+        return Place(after(place.pose, moves), self._opened(place, offer, action).opened)
 
-    def walks(self, place: Place, end: Place, moves: list[int]) -> bool:
+    def _opened(self, place: Place, offer: Offer, action: str) -> Place:
+        opens = action.startswith("toggle")
+        return Place(place.pose, place.opened | {offer.targets[action].position}) if opens else place
+
+    def _walks(self, end: Place, place: Place, moves: list[int]) -> bool:
         """Whether every step of the moves enters a cell known to be free."""
         pose = place.pose
         for move in moves:

@@ -71,7 +71,7 @@ class _Ways:
                 queue.append(place)
 
     def nearness(self, places: Iterable[Position]) -> float | None:
-        """1 next to the nearest of these places, falling to 0 with the steps to it; None if none is reached."""
+        """1 next to the nearest of these places, down to 0 with the steps to it; None if none is reached."""
         steps = [self._steps[place] for place in places if place in self._steps]
         return max(0.0, 1.0 - max(0, min(steps) - 1) / self.span) if steps else None
 
@@ -96,7 +96,7 @@ def _nearness(board: Any, part: Any, ways: _Ways) -> float:
 
 
 def _toward(board: Any, places: list[Position], ways: _Ways) -> float:
-    """From 0.5 to 1 by the way to the nearest place; below that by the way to a key, if doors are in between."""
+    """From 0.5 to 1 by the way to the nearest place; below, by the way to a key, if doors are between."""
     nearness = ways.nearness(places)
     if nearness is not None:
         return 0.5 + 0.5 * nearness

@@ -1,4 +1,4 @@
-"""Ways through what is in view, found as AgentGym's server finds them, down to which of equal ways it takes."""
+"""Ways through what is in view, found as AgentGym's server finds them: of equal ways, the same one."""
 
 from __future__ import annotations
 

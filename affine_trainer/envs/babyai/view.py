@@ -151,5 +151,6 @@ _THINGS = {
 } | {("wall", "grey", ""): WALL}
 _RELATIVE = tuple((SIZE - 1 - row, column - SIZE // 2) for row in range(SIZE) for column in range(SIZE))
 _OFFSETS = tuple(
-    tuple((ahead * dx - right * dy, ahead * dy + right * dx) for ahead, right in _RELATIVE) for dx, dy in STEPS
+    tuple((ahead * dx - right * dy, ahead * dy + right * dx) for ahead, right in _RELATIVE)
+    for dx, dy in STEPS
 )

@@ -140,9 +140,8 @@ def _offer_door(offer: Offer, sight: Sight, name: str, routes: Routes, carrying:
         offer.refusals[toggling] = f"You cannot {toggling}, as you are not carrying a key."
         return
     elif carrying.color != door.color:
-        offer.refusals[toggling] = (
-            f"You cannot {toggling}, as the color of the key you are carrying does not match the color of door."
-        )
+        wrong_key = "the color of the key you are carrying does not match the color of door"
+        offer.refusals[toggling] = f"You cannot {toggling}, as {wrong_key}."
         return
     facing = routes.facing(sight.position)
     if facing is None:
