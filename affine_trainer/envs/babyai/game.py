@@ -27,7 +27,8 @@ class BabyAIGame:
     As on AgentGym's server a walk ends early at a step that changes nothing in view, and pays what its last
     step pays: walking on through a door that the goal only wants opened forfeits it. A wrong door or object
     in a strict level pays nothing and play goes on. Unlike there, success ends the play whatever it paid,
-    and so does the level's own limit of steps.
+    and so does the level's own limit of steps; a failure is not called completed; and what is carried from
+    the start is not also told to lie on the floor.
     """
 
     snapshot_kind: SnapshotKind = "exact"

@@ -10,7 +10,7 @@ from affine_trainer.envs.babyai.expert import BabyAIExpert
 from affine_trainer.envs.babyai.game import BabyAIGame
 from affine_trainer.envs.babyai.levels import LEVELS, build, level_of
 from affine_trainer.envs.babyai.state import Pieces
-from affine_trainer.envs.splits import draw_indices, split_of
+from affine_trainer.envs.splits import SPLIT_RANGES, draw_indices, split_of
 from affine_trainer.errors import AffineError
 from affine_trainer.records import Split
 
@@ -32,21 +32,25 @@ class BabyAIGames:
         self._list_actions = list_actions
 
     def indices(self, split: Split, count: int, seed: int) -> list[int]:
-        drawn: list[int] = []
-        num_drawn = count
-        while len(drawn) < count:
-            num_drawn = num_drawn * len(LEVELS) // len(self.levels) + len(LEVELS)
-            every = draw_indices(self.env, self.family, split, num_drawn, seed)
+        num_tasks = len(SPLIT_RANGES[split])
+        drawn, num_drawn = [], count * len(LEVELS) // len(self.levels)
+        while True:
+            every = draw_indices(self.env, self.family, split, min(num_drawn, num_tasks), seed)
             drawn = [index for index in every if level_of(index) in self.levels]
-        return drawn[:count]
+            if len(drawn) >= count:
+                return drawn[:count]
+            if num_drawn >= num_tasks:
+                raise AffineError(
+                    f"{self.env} has {len(drawn)} {split} tasks of these levels; asked for {count}"
+                )
+            num_drawn = num_drawn * 5 // 4 + len(LEVELS)
 
     def info(self, index: int) -> GameInfo:
-        """The content is the level, its goal and the board; difficulty grows with rooms times errands."""
+        """The content is the goal and the board; difficulty grows with rooms times errands."""
         board = self._build(index)
-        level = level_of(index)
         errands = board.num_rows * board.num_cols * board.num_navs_needed(board.instrs)
-        content = {"level": level, "mission": board.mission, "board": _layout(board)}
-        return GameInfo(content, LEVELS[level].name, 1.0 - 1.0 / (1 + errands))
+        content = {"mission": board.mission, "board": _layout(board)}
+        return GameInfo(content, LEVELS[level_of(index)].name, 1.0 - 1.0 / (1 + errands))
 
     def start(self, index: int) -> BabyAIGame:
         return BabyAIGame(self._build(index), self._list_actions)

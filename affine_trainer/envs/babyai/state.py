@@ -35,7 +35,9 @@ class Pieces:
             "steps": board.step_count,
             "carrying": self._number(board.carrying),
             "lies": lies,
-            "doors": [[bool(t.is_open), bool(t.is_locked)] if t.type == "door" else None for t in self.things],
+            "doors": [
+                [bool(t.is_open), bool(t.is_locked)] if t.type == "door" else None for t in self.things
+            ],
             "was_at": [_pair(t.cur_pos) if t.cur_pos is not None else None for t in self.things],
             "verifier": [self._save_instruction(instruction) for instruction in instructions(board.instrs)],
         }
