@@ -17,6 +17,7 @@ from affine_trainer.config.sections import (
     TrackingConfig,
     TrainingConfig,
     flatten,
+    weight_of,
 )
 
 __all__ = [
@@ -37,4 +38,5 @@ __all__ = [
     "flatten",
     "load_config",
     "resolved_yaml",
+    "weight_of",
 ]

@@ -116,8 +116,8 @@ def task_set(
     """The tasks of one environment and family, under the config's rules and wording.
 
     `purpose` matters to interactive environments: to train on, rewards are shaped and rounds limited as the
-    config says for training. Without a sandbox the tasks of `affine:abd` and `affine:ded` can be read but not played. AffineError
-    names the environments or families there are when this one is not among them.
+    config says for training. Without a sandbox the tasks of `affine:abd` and `affine:ded` can be read but not
+    played. AffineError names the environments or families there are when this one is not among them.
     """
     entry = _entry(env)
     families = entry.families(config)

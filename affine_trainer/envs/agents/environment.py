@@ -9,7 +9,7 @@ from typing import Literal
 from affine_trainer.envs.agents.game import Expert, Game
 from affine_trainer.envs.agents.replies import parse_action
 from affine_trainer.envs.agents.spec import AgentSpec
-from affine_trainer.records import Grade, Step, Task
+from affine_trainer.records import Grade, SnapshotKind, Step, Task
 
 RewardShaping = Literal["guide", "potential", "none"]
 
@@ -23,7 +23,8 @@ class AgentEnvironment:
     understood step: a way to earn without finishing, kept for comparison. `info["shaped"]` tells the shaping
     apart.
 
-    `expert` makes a player of this game. The round that reaches `max_rounds` cuts the play off; its score so far stands.
+    `expert` makes a player of this game. The round that reaches `max_rounds` cuts the play off; its score so
+    far stands.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class AgentEnvironment:
         self._make_expert = expert
         self._expert: Expert | None = None
         self.spec = spec
-        self.snapshot_kind = game.snapshot_kind
+        self.snapshot_kind: SnapshotKind = game.snapshot_kind
         self._shaping: RewardShaping = shaping
         self._gamma = gamma
         self._max_rounds = max_rounds

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,9 +27,10 @@ class AgentEntry:
 
 
 def _babyai(config: AgentGymConfig) -> Games:
-    from affine_trainer.envs.babyai import BabyAIGames
+    from affine_trainer.envs.babyai import LEVELS, BabyAIGames
 
-    return BabyAIGames(levels=config.babyai_levels) if config.babyai_levels else BabyAIGames()
+    levels = config.babyai_levels or tuple(LEVELS)
+    return BabyAIGames(levels=levels, list_actions=config.rules == "full")
 
 
 def _babyai_rules() -> RulesText:
@@ -39,7 +39,6 @@ def _babyai_rules() -> RulesText:
     return RulesText(RULES, RULES_SHORT)
 
 
-@cache
 def _sciworld(config: AgentGymConfig) -> Games:
     from affine_trainer.envs.sciworld import SciWorldGames
 
