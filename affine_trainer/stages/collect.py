@@ -65,15 +65,11 @@ class Quota:
 class Gathered:
     """One environment: its SFT samples, and the tasks that RL plays and validates on."""
 
-    task_set: TaskSet
+    name: str
     validation: list[Sample]
     rl_validation: list[Task] = field(default_factory=list)
     train: list[Sample] = field(default_factory=list)
     rl: list[Task] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return f"{self.task_set.env}@{self.task_set.family}"
 
 
 def collect(config: Config, *, force: bool = False) -> Path:
@@ -120,7 +116,23 @@ def _collect(config: Config, path: Path) -> dict[str, Any]:
                 experts = experts_of(tasks, path, limits, config)
                 draw = ExpertDraw(config.seed, limits, experts, rejections, bar.advance)
                 gathered.append(_gather(tasks, quota, draw, evaluation))
+    gathered += _brought_along(config, limits)
     return _write(config, path, gathered, evaluation, rejected)
+
+
+def _brought_along(config: Config, limits: TokenLimits) -> list[Gathered]:
+    """The user's AgentTraj files, environment by environment, shared out like our own samples."""
+    from affine_trainer.stages.expert_episodes import trajectory_samples
+
+    found: dict[str, list[Sample]] = {}
+    for sample in trajectory_samples(config.data.agentgym.trajectories, limits):
+        found.setdefault(f"{sample.task.env}@{sample.task.family}", []).append(sample)
+    gathered = []
+    for name, samples in found.items():
+        random.Random(seed_from(config.seed, "trajectories", name)).shuffle(samples)
+        kept = round(len(samples) * config.data.train_split)
+        gathered.append(Gathered(name, validation=samples[kept:], train=samples[:kept]))
+    return gathered
 
 
 def experts_of(tasks: TaskSet, path: Path, limits: TokenLimits, config: Config) -> Experts:
@@ -180,7 +192,8 @@ def shared_out(total: int, weights: Sequence[float]) -> list[int]:
 def _gather(tasks: TaskSet, quota: Quota, draw: ExpertDraw, evaluation: Sequence[TaskGroup]) -> Gathered:
     """One environment's share. Evaluation comes first, then validation by SFT and by RL, then training."""
     taken = {task.content_sha256 for group in evaluation for task in group.tasks}
-    found = Gathered(tasks, draw.samples(tasks, "validation", quota.validation, taken))
+    name = f"{tasks.env}@{tasks.family}"
+    found = Gathered(name, draw.samples(tasks, "validation", quota.validation, taken))
     taken |= {sample.task.content_sha256 for sample in found.validation}
     # Another order than that of the samples, or all that they passed over would come first again.
     apart = replace(draw, seed=seed_from(draw.seed, "rl validation"))
@@ -202,6 +215,8 @@ def _write(
     evaluation: Sequence[TaskGroup],
     rejected: Mapping[str, Rejections],
 ) -> dict[str, Any]:
+    from affine_trainer.stages.expert_episodes import write_trajectories
+
     splits = {
         "train": [sample.task for found in gathered for sample in found.train],
         "validation": [sample.task for found in gathered for sample in found.validation],
@@ -220,6 +235,10 @@ def _write(
         samples = [sample for found in gathered for sample in getattr(found, split)]
         random.Random(seed_from(config.seed, "collect", split)).shuffle(samples)
         write_jsonl(path / f"{split}.jsonl", (sample.row() for sample in samples))
+    for found in gathered:
+        if found.name.startswith("agentgym:"):
+            traj = path / "agenttraj" / f"{found.name.partition(':')[2]}.json"
+            write_trajectories(traj, found.train)
     write_json(path / "tasks.json", task_lists(gathered, evaluation))
     if named := [row for found in rejected.values() for row in found.named]:
         write_jsonl(path / "rejected.jsonl", named)
@@ -230,8 +249,12 @@ def _write(
 def task_lists(gathered: Sequence[Gathered], evaluation: Sequence[TaskGroup]) -> dict[str, Any]:
     """The indices that RL plays, RL validates on, and evaluation plays, by environment and family."""
     return {
-        "rl": {found.name: [task.index for task in found.rl] for found in gathered},
-        "validation": {found.name: [task.index for task in found.rl_validation] for found in gathered},
+        "rl": {found.name: [task.index for task in found.rl] for found in gathered if found.rl},
+        "validation": {
+            found.name: [task.index for task in found.rl_validation]
+            for found in gathered
+            if found.rl_validation
+        },
         "evaluation": {group.name: [task.index for task in group.tasks] for group in evaluation},
     }
 

@@ -7,9 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from affine_trainer.artifacts import append_jsonl, read_jsonl, repair_jsonl
+from affine_trainer.artifacts import append_jsonl, read_jsonl, repair_jsonl, write_atomic
 from affine_trainer.envs.agents.players import expert_policy
-from affine_trainer.records import Episode, Message, Sampling, Task, TaskGroup, TaskSet
+from affine_trainer.envs.agents.trajectories import Trajectory, read_trajectories, trajectories_json
+from affine_trainer.errors import DataError
+from affine_trainer.records import Episode, Message, Sampling, Task, TaskGroup, TaskSet, sha256_of
 from affine_trainer.rollout import play
 from affine_trainer.stages.expert_samples import Fault, Sample, TokenLimits
 
@@ -61,6 +63,36 @@ class Plays:
         messages = [Message(**message) for message in row["turns"]]
         opening = len(task.prompt) + 1  # what the environment shows first belongs to the prompt
         return self._limits.sample(task, messages[:opening], messages[opening:])
+
+
+def trajectory_samples(paths: Sequence[str], limits: TokenLimits) -> list[Sample]:
+    """The plays of AgentTraj files as samples; DataError where one does not fit the model.
+
+    They share keys and contents with the tasks of an AgentGym server, so that none is evaluated on.
+    """
+    samples = []
+    for path in (Path(name).expanduser() for name in paths):
+        for found in read_trajectories(path):
+            sample = limits.sample(_task_of(found), found.prompt, found.turns)
+            if isinstance(sample, Fault):
+                raise DataError(f"{path}, {found.name}_{found.item}: {sample.why}")
+            samples.append(sample)
+    return samples
+
+
+def _task_of(found: Trajectory) -> Task:
+    env, content = f"agentgym:{found.name}", {"server": found.name, "item": found.item}
+    sha256 = sha256_of({"env": env, "content": content})
+    return Task(env, "server", found.item, found.prompt, 0.0, sha256)
+
+
+def write_trajectories(path: Path, samples: Sequence[Sample]) -> None:
+    """Samples of an embedded environment as an AgentTraj file."""
+    found = [
+        Trajectory(sample.task.env.partition(":")[2], sample.task.index, sample.prompt, sample.turns)
+        for sample in samples
+    ]
+    write_atomic(path, trajectories_json(found))
 
 
 def fault_of(episode: Episode) -> str | None:
