@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -88,9 +89,7 @@ class Server:
         self._key = f"data.agentgym.base_urls.{name}"
         self._base = _checked_url(self._key, base_url)
         self._limits = limits
-        self._pool = urllib3.PoolManager(
-            num_pools=1, maxsize=limits.max_open, retries=False, headers={"Connection": "close"}
-        )
+        self._tls = ssl.create_default_context() if self._base.startswith("https:") else None
 
     def get(self, path: str, query: Mapping[str, str], read: Callable[[Any], T]) -> T:
         """What `read` makes of the answer; see `post`."""
@@ -119,10 +118,14 @@ class Server:
 
     def check(self) -> None:
         """AffineError unless a server answers, and one of this environment as far as it says its name."""
+        request = self._request("GET", "", timeout=CONNECT_TIMEOUT)
         try:
-            status, text = self._sent(self._request("GET", "", timeout=CONNECT_TIMEOUT))
+            status, text = self._sent(request)
         except ServerError as error:
-            raise AffineError(f"{self._key}: no server answers: {error}; start it or correct it") from error
+            reason = str(error).removeprefix(f"{request.what}: ")
+            raise AffineError(
+                f"{self._key}: no server answers at {self._base}: {reason}; start it or correct the address"
+            ) from error
         if status >= 500:
             raise AffineError(
                 f"{self._key}: {self._base} answers with status {status}; look into the server's log"
@@ -130,7 +133,7 @@ class Server:
         for other in DIALECTS.values():
             if other.name != self._name and other.greeting and other.greeting.lower() in text.lower():
                 raise AffineError(
-                    f"{self._key}: the server at {self._base} plays agentgym:{other.name}; correct it"
+                    f"{self._key}: the server at {self._base} plays agentgym:{other.name}; correct the key"
                 )
 
     def _request(
@@ -150,9 +153,10 @@ class Server:
         for attempt in range(retries):
             try:
                 return self._answered(request, read)
-            except (TooSlowError, NotBegunError, AnswerLostError) as error:
-                harmless = isinstance(error, NotBegunError) or repeatable
-                if isinstance(error, TooSlowError) or not harmless:
+            except NotBegunError:
+                pass
+            except AnswerLostError as error:
+                if not repeatable or isinstance(error, TooSlowError):
                     raise
             time.sleep(min(LONGEST_PAUSE, self._limits.backoff * 2**attempt))
         return self._answered(request, read)
@@ -180,22 +184,27 @@ class Server:
 
     def _sent(self, request: _Request) -> tuple[int, str]:
         """Status and text of the answer."""
+        timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=request.timeout)
+        own = urllib3.PoolManager(
+            headers={"Connection": "close"}, retries=False, timeout=timeout, ssl_context=self._tls
+        )
         try:
-            answer = self._pool.request(
-                request.method,
-                request.url,
-                json=request.body,
-                fields=request.query,
-                redirect=False,
-                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=request.timeout),
-            )
+            with own:
+                answer = own.request(
+                    request.method, request.url, json=request.body, fields=request.query, redirect=False
+                )
         except (NewConnectionError, ConnectTimeoutError) as error:
-            raise NotBegunError(f"{request.what}: no connection ({error})") from error
+            raise NotBegunError(f"{request.what}: no connection ({_reason(error)})") from error
         except ReadTimeoutError as error:
             raise TooSlowError(f"{request.what}: no answer within {request.timeout:g} s") from error
         except HTTPError as error:
-            raise AnswerLostError(f"{request.what}: the connection was lost ({error})") from error
+            raise AnswerLostError(f"{request.what}: the connection was lost ({_reason(error)})") from error
         return answer.status, answer.data.decode("utf-8", errors="replace")
+
+
+def _reason(error: HTTPError) -> str:
+    """The last part of the library's message, which is the system's own."""
+    return str(error.args[-1]).rpartition(": ")[2]
 
 
 def _checked_url(key: str, base_url: str) -> str:
