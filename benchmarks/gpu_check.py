@@ -39,7 +39,7 @@ from affine_trainer.learning.ppo_loop import RunHooks
 from affine_trainer.learning.trl_ppo import PPOTrainer
 from affine_trainer.learning.trl_sft import build_trainer
 from affine_trainer.policies.hf import HFPolicy
-from affine_trainer.records import Episode, Sampling
+from affine_trainer.records import Episode, Sampling, TaskGroup
 from affine_trainer.rollout import play
 from benchmarks.random_models import SIZES, byte_tokenizer, random_model
 from benchmarks.trivial_tasks import CountingTasks, vowel_share
@@ -264,15 +264,15 @@ def ours_ppo(shapes: Shapes, folder: Path) -> dict[str, Any]:
 
     def collect(iteration: int) -> list[Episode]:
         with clock.phase("generate"):
-            return play(
-                tasks,
-                repeated,
+            [episodes] = play(
+                [TaskGroup(tasks, repeated)],
                 policy,
                 sampling,
                 seed=iteration,
                 chunk_size=shapes.episodes,
                 keep_conversation=True,
             )
+            return episodes
 
     trainer = PPOTrainer(
         model,

@@ -124,7 +124,7 @@ def ppo_trainer(options: argparse.Namespace, folder: Path, device: str, turns: T
     from affine_trainer.learning.ppo_loop import RunHooks
     from affine_trainer.learning.trl_ppo import PPOTrainer
     from affine_trainer.policies.hf import HFPolicy
-    from affine_trainer.records import Episode, Sampling
+    from affine_trainer.records import Episode, Sampling, TaskGroup
     from affine_trainer.rollout import play
     from benchmarks.random_models import SIZES, byte_tokenizer, random_model
     from benchmarks.trivial_tasks import CountingTasks
@@ -146,9 +146,8 @@ def ppo_trainer(options: argparse.Namespace, folder: Path, device: str, turns: T
 
     def collect(iteration: int) -> list[Episode]:
         repeated = [task for task in tasks.tasks(range(options.episodes // GROUP)) for _ in range(GROUP)]
-        episodes = play(
-            tasks,
-            repeated,
+        [episodes] = play(
+            [TaskGroup(tasks, repeated)],
             policy,
             Sampling(1.0, 1.0, options.new_tokens, seed=0),
             seed=iteration,

@@ -3,6 +3,7 @@
 from affine_trainer.config.loading import load_config, resolved_yaml
 from affine_trainer.config.sections import (
     AffineDataConfig,
+    AgentGymConfig,
     Config,
     DataConfig,
     EvaluationConfig,
@@ -16,10 +17,12 @@ from affine_trainer.config.sections import (
     TrackingConfig,
     TrainingConfig,
     flatten,
+    weight_of,
 )
 
 __all__ = [
     "AffineDataConfig",
+    "AgentGymConfig",
     "Config",
     "DataConfig",
     "EvaluationConfig",
@@ -35,4 +38,5 @@ __all__ = [
     "flatten",
     "load_config",
     "resolved_yaml",
+    "weight_of",
 ]

@@ -17,7 +17,6 @@ REMOVED = {
     "hardware": "is gone: the device is found by itself, bf16 is training.bf16, "
     "and several GPUs are used by starting the stage with torchrun",
     "huggingface": "is gone: log in with `hf auth login` or HF_TOKEN, and upload a model with `hf upload`",
-    "data.agentgym": "is gone: this version has no interactive environments; remove the section",
 }
 RENAMED = {
     "entropy_coefficient": "entropy_coef",

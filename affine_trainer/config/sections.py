@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Schedule = Literal["constant", "linear", "cosine"]
 SingleTurnEnvironment = Literal["sat", "abd", "ded"]
+AgentEnvironmentName = Literal["babyai", "sciworld", "textcraft", "alfworld", "webshop"]
+Weight = Annotated[float, Field(ge=0.0, le=1000.0)]
 
 
 class Section(BaseModel):
@@ -29,13 +31,16 @@ class ModelConfig(Section):
     trust_remote_code: bool = False
     max_prompt_tokens: int = Field(default=512, ge=16, le=131072)
     max_new_tokens: int = Field(default=160, ge=1, le=65536)
+    max_episode_tokens: int = Field(
+        default=1024, ge=32, le=1_048_576, description="of all turns of an interactive episode"
+    )
 
 
 class AffineDataConfig(Section):
     """The three single-turn environments: which, in what shares, from where."""
 
     environments: tuple[SingleTurnEnvironment, ...] = Field(default=("sat", "abd", "ded"), min_length=1)
-    weights: dict[SingleTurnEnvironment, Annotated[float, Field(ge=0.0, le=1000.0)]] = Field(
+    weights: dict[SingleTurnEnvironment, Weight] = Field(
         default={"sat": 1.0, "abd": 1.0, "ded": 1.0}, description="shares; any positive scale"
     )
     sat_family: Literal["small", "guide", "validator"] = "small"
@@ -50,12 +55,43 @@ class AffineDataConfig(Section):
 
     @model_validator(mode="after")
     def _weights_are_usable(self) -> AffineDataConfig:
-        missing = [name for name in self.environments if self.weights.get(name, 0.0) <= 0.0]
-        if missing:
-            raise ValueError(f"weights needs a number above 0 for {', '.join(missing)}")
-        if len(set(self.environments)) < len(self.environments):
-            raise ValueError("environments names one twice")
+        _check_weights(self.environments, self.weights)
         return self
+
+
+class AgentGymConfig(Section):
+    """The five interactive environments: which, in what shares, how they are posed and played."""
+
+    environments: tuple[AgentEnvironmentName, ...] = ()
+    weights: dict[AgentEnvironmentName, Weight] = Field(
+        default={"babyai": 0.1, "sciworld": 0.1, "textcraft": 0.1, "alfworld": 0.1, "webshop": 0.1},
+        description="shares of the samples, on the scale of data.affine.weights",
+    )
+    base_urls: dict[AgentEnvironmentName, str] = Field(
+        default={}, description="address of an AgentGym server to play instead of the embedded environment"
+    )
+    rules: Literal["short", "full"] = "short"
+    thoughts: bool = Field(default=False, description="experts give a thought before each action")
+    max_reply_tokens: int = Field(default=24, ge=1, le=65536, description="of one turn")
+    max_rounds: int = Field(default=10, ge=1, le=1000, description="of an episode to learn from")
+    babyai_levels: tuple[Annotated[int, Field(ge=1, le=40)], ...] = Field(
+        default=(), description="levels to play, none meaning all 40"
+    )
+    textcraft_recipes: str | None = Field(default=None, description="a folder of recipe files")
+    trajectories: tuple[str, ...] = Field(default=(), description="AgentTraj files to learn from besides")
+
+    @model_validator(mode="after")
+    def _weights_are_usable(self) -> AgentGymConfig:
+        _check_weights(self.environments, self.weights)
+        return self
+
+
+def _check_weights(environments: Sequence[Any], weights: Mapping[Any, float]) -> None:
+    missing = [name for name in environments if weights.get(name, 0.0) <= 0.0]
+    if missing:
+        raise ValueError(f"weights needs a number above 0 for {', '.join(missing)}")
+    if len(set(environments)) < len(environments):
+        raise ValueError("environments names one twice")
 
 
 class DataConfig(Section):
@@ -65,6 +101,7 @@ class DataConfig(Section):
     train_split: float = Field(default=0.9, gt=0.0, lt=1.0)
     prompts: str | None = Field(default=None, description="a folder with one template file an environment")
     affine: AffineDataConfig = AffineDataConfig()
+    agentgym: AgentGymConfig = AgentGymConfig()
 
 
 class TrainingConfig(Section):
@@ -124,6 +161,7 @@ class RLConfig(Section):
     warmup_steps: int = Field(default=20, ge=0, le=1_000_000, description="optimiser steps")
     weight_decay: float = Field(default=0.0, ge=0.0, le=1.0)
     max_grad_norm: float = Field(default=1.0, gt=0.0, le=1000.0)
+    reward_shaping: Literal["potential", "guide", "none"] = "potential"
     temperature: float = Field(default=0.7, gt=0.0, le=5.0)
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     validation_frequency: int = Field(
@@ -166,6 +204,10 @@ class EvaluationConfig(Section):
     unseen_family_samples: int = Field(
         default=200, ge=0, le=1_000_000, description="tasks of program families never trained on"
     )
+    agent_samples: int = Field(
+        default=200, ge=1, le=1_000_000, description="tasks an interactive environment"
+    )
+    max_rounds: int = Field(default=10, ge=1, le=1000, description="of an interactive episode")
     task_seed: int = Field(default=0, ge=0, le=2**31 - 1)
     batch_size: int = Field(default=64, ge=1, le=65536)
     temperature: float = Field(default=0.0, ge=0.0, le=5.0)
@@ -222,6 +264,14 @@ class Config(Section):
     sampling: SamplingConfig = SamplingConfig()
     tracking: TrackingConfig = TrackingConfig()
     sandbox: SandboxConfig = SandboxConfig()
+
+
+def weight_of(env: str, config: Config) -> float:
+    """The share of an environment such as `affine:sat` or `agentgym:webshop`, on any scale."""
+    kind, _, name = env.partition(":")
+    section = config.data.affine if kind == "affine" else config.data.agentgym
+    weights: dict[Any, float] = dict(section.weights)
+    return weights[name]
 
 
 def flatten(config: BaseModel) -> dict[str, Any]:

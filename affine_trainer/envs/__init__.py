@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from affine_trainer.config import Config
 from affine_trainer.envs import sat
 from affine_trainer.envs.abd import ABD
+from affine_trainer.envs.agents.spec import SPECS, AgentSpec
+from affine_trainer.envs.agents.table import AGENTS
+from affine_trainer.envs.agents.tasks import AgentTasks, Play
 from affine_trainer.envs.ded import DED
 from affine_trainer.envs.program_rows import GENERATED_FAMILIES, DataSetRows, GeneratedRows, Rows
 from affine_trainer.envs.program_tasks import ProgramProblem, ProgramTasks
-from affine_trainer.envs.prompts import Template, load_templates, template_hashes
+from affine_trainer.envs.prompts import Template, agent_rules, load_templates, template_hashes
 from affine_trainer.envs.row_sources import short_name
 from affine_trainer.envs.single_turn import SingleTurn, Ungraded, grade_reply
 from affine_trainer.errors import AffineError
@@ -31,6 +35,7 @@ __all__ = [
     "template_hashes",
 ]
 
+Purpose = Literal["training", "evaluation"]
 KEY = re.compile(r"(?P<env>[^@/]+)(@(?P<family>[^@/]+))?/(?P<index>\d{1,18})")
 
 
@@ -39,7 +44,7 @@ class EnvironmentEntry:
     """How the table knows an environment: its families under a config, the first being the configured one."""
 
     families: Callable[[Config], tuple[str, ...]]
-    make: Callable[[str, Config, Template, Rules, Sandbox | None], TaskSet]
+    make: Callable[[str, Config, Sandbox | None, Purpose], TaskSet]
 
 
 def _sat_families(config: Config) -> tuple[str, ...]:
@@ -52,47 +57,83 @@ def _program_families(config: Config) -> tuple[str, ...]:
 
 
 def _program_tasks(problem: ProgramProblem) -> EnvironmentEntry:
-    def make(
-        family: str, config: Config, template: Template, rules: Rules, sandbox: Sandbox | None
-    ) -> TaskSet:
+    def make(family: str, config: Config, sandbox: Sandbox | None, purpose: Purpose) -> TaskSet:
         rows: Rows
         if family in GENERATED_FAMILIES:
             rows = GeneratedRows(held_out=family == GENERATED_FAMILIES[1])
         else:
             rows = DataSetRows(config.data.affine, problem.required)
-        return ProgramTasks(problem, rows, template, rules, sandbox)
+        return ProgramTasks(problem, rows, _template(problem.env, config), _rules(config), sandbox)
 
     return EnvironmentEntry(_program_families, make)
 
 
+def _sat_tasks(family: str, config: Config, sandbox: Sandbox | None, purpose: Purpose) -> TaskSet:
+    return sat.SatTasks(family, _template(sat.ENV, config), _rules(config))
+
+
+def _agent_tasks(spec: AgentSpec) -> EnvironmentEntry:
+    def families(config: Config) -> tuple[str, ...]:
+        return ("server",) if spec.name in config.data.agentgym.base_urls else ("embedded",)
+
+    def make(family: str, config: Config, sandbox: Sandbox | None, purpose: Purpose) -> TaskSet:
+        agents, training = config.data.agentgym, purpose == "training"
+        play = Play(
+            max_rounds=agents.max_rounds if training else config.evaluation.max_rounds,
+            max_reply_tokens=agents.max_reply_tokens,
+            shaping=config.rl_training.reward_shaping if training else "none",
+            gamma=config.rl_training.gamma,
+        )
+        return AgentTasks(AGENTS[spec.name].games(agents), spec, agent_rules(spec.name, config).text, play)
+
+    return EnvironmentEntry(families, make)
+
+
+def _template(env: str, config: Config) -> Template:
+    return load_templates(config.data.prompts)[env.removeprefix("affine:")]
+
+
+def _rules(config: Config) -> Rules:
+    return rules_named(config.evaluation.rules)
+
+
 ENVIRONMENTS: Mapping[str, EnvironmentEntry] = {
-    sat.ENV: EnvironmentEntry(
-        _sat_families, lambda family, config, template, rules, sandbox: sat.SatTasks(family, template, rules)
-    ),
+    sat.ENV: EnvironmentEntry(_sat_families, _sat_tasks),
     ABD.env: _program_tasks(ABD),
     DED.env: _program_tasks(DED),
+    **{spec.env: _agent_tasks(spec) for spec in SPECS.values()},
 }
 
 
-def task_set(env: str, family: str, *, config: Config, sandbox: Sandbox | None) -> TaskSet:
+def task_set(
+    env: str,
+    family: str,
+    *,
+    config: Config,
+    sandbox: Sandbox | None,
+    purpose: Purpose = "evaluation",
+) -> TaskSet:
     """The tasks of one environment and family, under the config's rules and wording.
 
-    Without a sandbox the tasks of `affine:abd` and `affine:ded` can be read but not played. AffineError
-    names the environments or families there are when this one is not among them.
+    `purpose` matters to interactive environments: to train on, rewards are shaped and rounds limited as the
+    config says for training. Without a sandbox the tasks of `affine:abd` and `affine:ded` can be read but not
+    played. AffineError names the environments or families there are when this one is not among them.
     """
     entry = _entry(env)
     families = entry.families(config)
     if family not in families:
         raise AffineError(f"{env} has no family {family!r}; there are {', '.join(families)}")
-    template = load_templates(config.data.prompts)[env.removeprefix("affine:")]
-    return entry.make(family, config, template, rules_named(config.evaluation.rules), sandbox)
+    return entry.make(family, config, sandbox, purpose)
 
 
-def task_sets(config: Config, sandbox: Sandbox | None) -> dict[str, TaskSet]:
+def task_sets(config: Config, sandbox: Sandbox | None, purpose: Purpose = "evaluation") -> dict[str, TaskSet]:
     """The configured environments, each with its configured family."""
-    envs = [f"affine:{name}" for name in config.data.affine.environments]
+    data = config.data
+    envs = [f"affine:{name}" for name in data.affine.environments]
+    envs += [f"agentgym:{name}" for name in data.agentgym.environments]
     return {
-        env: task_set(env, _entry(env).families(config)[0], config=config, sandbox=sandbox) for env in envs
+        env: task_set(env, _entry(env).families(config)[0], config=config, sandbox=sandbox, purpose=purpose)
+        for env in envs
     }
 
 

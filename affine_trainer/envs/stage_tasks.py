@@ -25,13 +25,17 @@ def open_sandbox(config: Config) -> Sandbox:
 
 
 def evaluation_tasks(config: Config, sandbox: Sandbox | None) -> list[TaskGroup]:
-    """The tasks that every model meets: `num_samples` an environment, then those of unseen program families.
+    """The tasks that every model meets: `num_samples` a single-turn environment, `agent_samples` an
+    interactive one, then those of unseen program families.
 
     A function of families and `evaluation.task_seed` alone. A group's tasks are sorted by prompt length, so
     that the replies of a chunk cost about the same.
     """
     wanted = config.evaluation
-    groups = [_draw(group, wanted.num_samples, config) for group in task_sets(config, sandbox).values()]
+    groups = [
+        _draw(tasks, wanted.num_samples if tasks.max_turns == 1 else wanted.agent_samples, config)
+        for tasks in task_sets(config, sandbox).values()
+    ]
     if config.data.affine.programs == "generated" and wanted.unseen_family_samples:
         configured = [group.task_set.env for group in groups]
         unseen = [

@@ -149,6 +149,27 @@ def encode_observation(tokenizer: PreTrainedTokenizerBase, observation: str, sto
     return tokenizer.encode(suffix, add_special_tokens=False)
 
 
+def encode_conversation(
+    tokenizer: PreTrainedTokenizerBase, prompt: Sequence[Message], turns: Sequence[Message]
+) -> tuple[list[int], list[int]]:
+    """Token ids of a prompt and the turns behind it as a rollout would hold them, and their action mask.
+
+    `turns` are replies (assistant) and observations (user); every reply ends with the stop token.
+    """
+    ids = encode_prompt(tokenizer, prompt)
+    mask = [0] * len(ids)
+    for message in turns:
+        reply = message.role == "assistant"
+        new = (
+            encode_completion(tokenizer, message.content)
+            if reply
+            else encode_observation(tokenizer, message.content, stopped=True)
+        )
+        ids += new
+        mask += [int(reply)] * len(new)
+    return ids, mask
+
+
 def decode_text(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
     """The text of sampled ids, special tokens left out."""
     return str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
@@ -208,18 +229,20 @@ def merged(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
 def load_policy(name: str, config: Config, label: str) -> HFPolicy:
     """The policy of `nano`, a local model or adapter folder, or a hub id; `label` names it in the records."""
     model = load_model(name, config)
-    needed = config.model.max_prompt_tokens + config.model.max_new_tokens
-    longest = getattr(model.config, "max_position_embeddings", None) or needed
-    if needed > longest:
-        raise AffineError(
-            f"model.max_prompt_tokens + model.max_new_tokens = {needed} is more than "
-            f"the {longest} positions of {name}"
-        )
+    limits = config.model
+    longest = getattr(model.config, "max_position_embeddings", None) or 2**62
+    for keys, needed in (
+        ("max_prompt_tokens + model.max_new_tokens", limits.max_prompt_tokens + limits.max_new_tokens),
+        ("max_episode_tokens", limits.max_episode_tokens),
+    ):
+        if needed > longest:
+            raise AffineError(f"model.{keys} = {needed} is more than the {longest} positions of {name}")
     return HFPolicy(
         model,
         load_tokenizer(name, config),
         name=label,
         max_prompt_tokens=config.model.max_prompt_tokens,
+        max_episode_tokens=config.model.max_episode_tokens,
         device=training_device(),
     )
 

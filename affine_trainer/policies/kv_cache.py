@@ -28,6 +28,10 @@ class GrowingLayer(DynamicLayer):
             return self._start(key_states, value_states)
         return self._append(key_states, value_states)
 
+    def columns_of(self, row: int, columns: Tensor) -> tuple[Tensor, Tensor]:
+        """A copy of these columns of one row's keys and values, each (heads, columns, head size)."""
+        return self._key_buffer[row][:, columns], self._value_buffer[row][:, columns]
+
     def select(self, rows: Tensor, first_column: int) -> None:
         """Keep these rows, without the columns before `first_column`."""
         columns = slice(first_column, self.get_seq_length())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,7 +56,7 @@ class OpenRows:
             places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
             copies = torch.tensor([places[key] for key in keys], device=self._device)
             layers = zip(*(cache.layers for _, _, cache in parts), strict=True)
-            self._cache.layers = [GrowingLayer.stacked(group, copies) for group in layers]
+            self._cache.layers = _as_layers(GrowingLayer.stacked(group, copies) for group in layers)
             self.logits, self._mask = self.logits[copies], self._mask[copies]
         self._positions = self._mask.sum(dim=1, keepdim=True) - 1
 
@@ -77,14 +78,8 @@ class OpenRows:
     def read_tokens(self, place: int, count: int) -> ReadTokens:
         """A copy of what the row at `place` has read of its first `count` tokens; layers that grow only."""
         columns = self._mask[place].nonzero()[:count, 0]
-        return ReadTokens(
-            count,
-            tuple(
-                (layer.keys[place][:, columns], layer.values[place][:, columns])
-                for layer in self._cache.layers
-                if isinstance(layer, GrowingLayer)
-            ),
-        )
+        layers = (layer for layer in self._cache.layers if isinstance(layer, GrowingLayer))
+        return ReadTokens(count, tuple(layer.columns_of(place, columns) for layer in layers))
 
     def _prefill_tokens(self) -> int:
         if not self.grows:
@@ -113,10 +108,10 @@ class OpenRows:
         if width:
             known = next(prompt.read for prompt in prompts if prompt.read)
             read = [prompt.read.layers if prompt.read else _nothing(known) for prompt in prompts]
-            cache.layers = [
+            cache.layers = _as_layers(
                 GrowingLayer.of_rows([row[0] for row in layer], [row[1] for row in layer])
                 for layer in zip(*read, strict=True)
-            ]
+            )
         return cache, mask
 
     def _forward(self, tokens: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache) -> Tensor:
@@ -164,6 +159,10 @@ def _order(prompt: Prompt) -> tuple[int, int, tuple[int, ...]]:
 def _aligned(masks: Sequence[Tensor]) -> list[Tensor]:
     width = max(mask.shape[1] for mask in masks)
     return [torch.nn.functional.pad(mask, (width - mask.shape[1], 0)) for mask in masks]
+
+
+def _as_layers(layers: Iterable[GrowingLayer]) -> list[Any]:
+    return list(layers)
 
 
 def _nothing(known: ReadTokens) -> tuple[tuple[Tensor, Tensor], ...]:

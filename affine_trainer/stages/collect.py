@@ -13,13 +13,19 @@ from typing import TYPE_CHECKING, Any
 import rich
 
 from affine_trainer.artifacts import data_dir, stage_folder, write_json, write_jsonl
-from affine_trainer.config import Config
+from affine_trainer.config import Config, weight_of
 from affine_trainer.errors import DataError, StageError
-from affine_trainer.records import Task, TaskGroup, TaskSet, seed_from
+from affine_trainer.records import Message, Task, TaskGroup, TaskSet, seed_from
 from affine_trainer.tracking import progress
 
 if TYPE_CHECKING:
-    from affine_trainer.stages.expert_samples import ExpertDraw, Rejections, Sample, TokenLimits
+    from affine_trainer.stages.expert_samples import (
+        ExpertDraw,
+        Experts,
+        Rejections,
+        Sample,
+        TokenLimits,
+    )
 
 READS = (
     "seed",
@@ -99,48 +105,59 @@ def _collect(config: Config, path: Path) -> dict[str, Any]:
     """Draw, verify and write everything; the audit as written."""
     from affine_trainer.envs import task_sets
     from affine_trainer.envs.stage_tasks import evaluation_tasks, open_sandbox
-    from affine_trainer.stages.expert_samples import ExpertDraw, Rejections, VerdictCache
+    from affine_trainer.stages.expert_samples import ExpertDraw, Rejections
 
     limits = token_limits(config)
     with open_sandbox(config) as sandbox:
         evaluation = evaluation_tasks(config, sandbox)
-        sets = list(task_sets(config, sandbox).values())
-        cache = VerdictCache(path / "expert_cache.jsonl", threads=2 * config.sandbox.workers)
+        sets = list(task_sets(config, sandbox, "training").values())
         wanted = quotas(config, [tasks.env for tasks in sets])
         rejected = {f"{tasks.env}@{tasks.family}": Rejections() for tasks in sets}
         gathered = []
         with progress("collect", sum(quota.total for quota in wanted), unit="tasks") as bar:
             for tasks, quota in zip(sets, wanted, strict=True):
                 rejections = rejected[f"{tasks.env}@{tasks.family}"]
-                draw = ExpertDraw(config.seed, limits, cache, rejections, bar.advance)
+                experts = experts_of(tasks, path, limits, config)
+                draw = ExpertDraw(config.seed, limits, experts, rejections, bar.advance)
                 gathered.append(_gather(tasks, quota, draw, evaluation))
     return _write(config, path, gathered, evaluation, rejected)
 
 
+def experts_of(tasks: TaskSet, path: Path, limits: TokenLimits, config: Config) -> Experts:
+    """Who answers these tasks: the author of single replies, or a player of whole episodes."""
+    from affine_trainer.stages.expert_episodes import Plays
+    from affine_trainer.stages.expert_samples import Answers
+
+    if tasks.max_turns == 1:
+        return Answers(path / "expert_cache.jsonl", limits, threads=2 * config.sandbox.workers)
+    cache = path / f"expert_plays_{tasks.env.partition(':')[2]}.jsonl"
+    return Plays(cache, limits, thoughts=config.data.agentgym.thoughts, seed=config.seed)
+
+
 def token_limits(config: Config) -> TokenLimits:
     """Token counts by the model's own tokenizer, and the limits of the config."""
-    from affine_trainer.policies.hf import encode_completion, encode_prompt, load_tokenizer
+    from affine_trainer.policies.hf import encode_conversation, load_tokenizer
     from affine_trainer.stages.expert_samples import TokenLimits
 
     tokenizer = load_tokenizer(config.model.name, config)
-    return TokenLimits(
-        count_prompt=lambda task: len(encode_prompt(tokenizer, task.prompt)),
-        count_reply=lambda reply: len(encode_completion(tokenizer, reply)),
-        max_prompt_tokens=config.model.max_prompt_tokens,
-        max_new_tokens=config.model.max_new_tokens,
-    )
+
+    def count(prompt: Sequence[Message], turns: Sequence[Message]) -> tuple[int, int]:
+        _, actions = encode_conversation(tokenizer, prompt, turns)
+        first = actions.index(1) if turns else len(actions)
+        return first, len(actions) - first
+
+    limits = config.model
+    return TokenLimits(count, limits.max_prompt_tokens, limits.max_new_tokens, limits.max_episode_tokens)
 
 
 def quotas(config: Config, envs: Sequence[str]) -> list[Quota]:
-    """`data.num_samples` shared out by `data.affine.weights`, and each share by `data.train_split`.
+    """`data.num_samples` shared out by the environments' weights, and each share by `data.train_split`.
 
     DataError where no sample at all would be left for validation.
     """
     validate = config.rl_training.validation_samples
     found = []
-    for count in shared_out(
-        config.data.num_samples, [config.data.affine.weights[_short(env)] for env in envs]
-    ):
+    for count in shared_out(config.data.num_samples, [weight_of(env, config) for env in envs]):
         train = min(max(round(count * config.data.train_split), min(1, count)), max(count - 1, min(1, count)))
         found.append(Quota(train, count - train, max(MIN_RL_TASKS, count), -(-validate // len(envs))))
     if not any(quota.validation for quota in found):
@@ -265,11 +282,6 @@ def _template_hashes(config: Config) -> dict[str, str]:
     from affine_trainer.envs import template_hashes
 
     return template_hashes(config)
-
-
-def _short(env: str) -> Any:
-    """`sat` of `affine:sat`, as the config's weights name it."""
-    return env.removeprefix("affine:")
 
 
 def _tell(audit: dict[str, Any], path: Path, seconds: float) -> None:

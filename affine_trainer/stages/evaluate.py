@@ -28,7 +28,7 @@ from affine_trainer.config import Config
 from affine_trainer.device import describe_device
 from affine_trainer.errors import StageError
 from affine_trainer.policies.model_names import model_label, model_path
-from affine_trainer.records import Episode, Policy, Sampling, TaskGroup, sha256_of
+from affine_trainer.records import Episode, Policy, Sampling, TaskGroup, TaskSet, sha256_of
 from affine_trainer.tracking import progress
 
 # What the episodes depend on besides the model's own folder.
@@ -40,6 +40,12 @@ READS = (
     "data.affine.sat_family",
     "data.affine.programs",
     "data.affine.programs_split",
+    "data.agentgym.environments",
+    "data.agentgym.base_urls",
+    "data.agentgym.rules",
+    "data.agentgym.max_reply_tokens",
+    "data.agentgym.babyai_levels",
+    "data.agentgym.textcraft_recipes",
     "evaluation",
     "sampling",
     "sandbox.cpu_seconds",
@@ -164,6 +170,8 @@ def settings_of(config: Config) -> dict[str, Any]:
         "top_p": wanted.top_p,
         "max_new_tokens": config.model.max_new_tokens,
         "max_prompt_tokens": config.model.max_prompt_tokens,
+        "max_episode_tokens": config.model.max_episode_tokens,
+        "max_rounds": wanted.max_rounds,
     }
 
 
@@ -227,12 +235,11 @@ def whole_chunks(path: Path, groups: Sequence[TaskGroup], chunk_size: int) -> tu
 
 def play_trivial(config: Config, groups: Sequence[TaskGroup]) -> dict[str, list[Episode]]:
     """The episodes of every trivial policy by its name, played once a run and kept beside the models'."""
-    from affine_trainer.policies.scripted import TRIVIAL_POLICIES
     from affine_trainer.report.episodes import episode_row, read_episodes
     from affine_trainer.rollout import play
 
     found: dict[str, list[Episode]] = {}
-    jobs = [(group, policy) for group in groups for policy in TRIVIAL_POLICIES[group.task_set.env]]
+    jobs = [(group, policy) for group in groups for policy in trivial_policies(group.task_set)]
     with progress("eval trivial policies", len(jobs), unit="policies") as bar:
         for group, policy in jobs:
             path = log_dir(config, "eval", "trivial", f"{policy.name}-{trivial_key(config, group)}.jsonl")
@@ -250,12 +257,21 @@ def play_trivial(config: Config, groups: Sequence[TaskGroup]) -> dict[str, list[
     return found
 
 
+def trivial_policies(task_set: TaskSet) -> Sequence[Policy]:
+    """The trivial policies of an environment: constant or random answers, or players who do not try."""
+    from affine_trainer.envs.agents.players import FLOORS
+    from affine_trainer.policies.scripted import TRIVIAL_POLICIES
+
+    return TRIVIAL_POLICIES[task_set.env] if task_set.max_turns == 1 else FLOORS
+
+
 def trivial_key(config: Config, group: TaskGroup) -> str:
     """What a trivial policy's episodes depend on: the tasks, the rules, the sandbox's limits, the version."""
     tasks = [(task.key, task.content_sha256, [m.content for m in task.prompt]) for task in group.tasks]
     limits = config.sandbox.model_dump(exclude={"workers"})
     evaluation = config.evaluation.model_dump(include={"rules", "task_seed", "batch_size"})
-    return sha256_of([__version__, tasks, limits, evaluation])[:12]
+    turns = [group.task_set.max_turns] if group.task_set.max_turns > 1 else []
+    return sha256_of([__version__, tasks, limits, evaluation, *turns])[:12]
 
 
 def check_graded(episodes: Sequence[Episode], path: Path) -> None:

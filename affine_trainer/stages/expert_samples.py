@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from affine_trainer.artifacts import append_jsonl, read_jsonl, repair_jsonl
 from affine_trainer.envs import grade_reply
@@ -21,18 +21,22 @@ MAX_CANDIDATES_PER_SAMPLE = 20
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A task and a reply that its grader accepts, with their lengths in tokens."""
+    """A task and what an expert did that its grader accepts: the prompt, then replies and observations.
+
+    `num_completion_tokens` counts what comes behind the prompt.
+    """
 
     task: Task
-    reply: str
+    prompt: tuple[Message, ...]
+    turns: tuple[Message, ...]
     num_prompt_tokens: int
     num_completion_tokens: int
 
     def row(self) -> dict[str, Any]:
         """The conversational prompt-completion form, in which TRL's SFT masks the prompt."""
         return {
-            "prompt": [{"role": message.role, "content": message.content} for message in self.task.prompt],
-            "completion": [{"role": "assistant", "content": self.reply}],
+            "prompt": [asdict(message) for message in self.prompt],
+            "completion": [asdict(message) for message in self.turns],
             "environment": self.task.env,
             "family": self.task.family,
             "task_key": self.task.key,
@@ -42,26 +46,40 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenLimits:
-    """Counts tokens as the stages do; what does not fit the model is refused, never cut."""
+class Fault:
+    """Why a task gives no sample; `why` where its data is at fault."""
 
-    count_prompt: Callable[[Task], int]
-    count_reply: Callable[[str], int]
+    reason: str
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLimits:
+    """Counts tokens as the stages do; what does not fit the model is refused, never cut.
+
+    `count` gives the tokens of a prompt and of the turns behind it.
+    """
+
+    count: Callable[[Sequence[Message], Sequence[Message]], tuple[int, int]]
     max_prompt_tokens: int
     max_new_tokens: int
+    max_episode_tokens: int
 
     def prompt_fits(self, task: Task) -> bool:
-        return self.count_prompt(task) <= self.max_prompt_tokens
+        return self.count(task.prompt, ())[0] <= self.max_prompt_tokens
 
-    def fault(self, num_prompt_tokens: int, num_completion_tokens: int) -> str | None:
-        """Which limit is exceeded, or None."""
-        for part, count, limit in (
-            ("prompt", num_prompt_tokens, "max_prompt_tokens"),
-            ("reply", num_completion_tokens, "max_new_tokens"),
+    def sample(self, task: Task, prompt: Sequence[Message], turns: Sequence[Message]) -> Sample | Fault:
+        """The sample, or which limit it exceeds."""
+        found = Sample(task, tuple(prompt), tuple(turns), *self.count(prompt, turns))
+        completion = "max_new_tokens" if len(turns) == 1 else "max_episode_tokens"
+        for part, number, limit in (
+            ("prompt", found.num_prompt_tokens, "max_prompt_tokens"),
+            ("reply" if len(turns) == 1 else "play", found.num_completion_tokens, completion),
         ):
-            if count > getattr(self, limit):
-                return f"the {part} has {count} tokens, more than model.{limit} = {getattr(self, limit)}"
-        return None
+            if number > getattr(self, limit):
+                most = getattr(self, limit)
+                return Fault("too_long", f"the {part} has {number} tokens, more than model.{limit} = {most}")
+        return found
 
 
 @dataclass(slots=True)
@@ -71,23 +89,50 @@ class Rejections:
     counts: Counter[str] = field(default_factory=Counter)
     named: list[dict[str, str]] = field(default_factory=list)
 
-    def add(self, task: Task, reason: str, why: str | None = None) -> None:
-        self.counts[reason] += 1
-        if why is not None:
-            self.named.append({"task_key": task.key, "reason": reason, "why": why})
+    def add(self, task: Task, fault: Fault) -> None:
+        self.counts[fault.reason] += 1
+        if fault.why is not None:
+            self.named.append({"task_key": task.key, "reason": fault.reason, "why": fault.why})
 
 
-class VerdictCache:
-    """The verdict on each expert reply, appended as it is found: a killed collect verifies nothing twice."""
+class Experts(Protocol):
+    """Whoever answers tasks for the data."""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def samples(self, task_set: TaskSet, tasks: Sequence[Task]) -> list[Sample | Fault]:
+        """For each task what an expert did and its grader accepted, or why there is nothing."""
+        ...
+
+
+class Answers:
+    """Experts of single-turn tasks: the task set's own reply, verified by its grader.
+
+    Verdicts are appended to `path` as they are found: a killed collect verifies nothing twice.
+    """
+
+    def __init__(self, path: Path, limits: TokenLimits, threads: int) -> None:
         self._path = path
+        self._limits = limits
         self._threads = threads
         repair_jsonl(path)
         rows = read_jsonl(path, ("task_key", "fault")) if path.is_file() and path.stat().st_size else ()
         self._faults: dict[str, str | None] = {row["task_key"]: row["fault"] for row in rows}
 
-    def faults(self, task_set: TaskSet, samples: Sequence[Sample]) -> list[str | None]:
+    def samples(self, task_set: TaskSet, tasks: Sequence[Task]) -> list[Sample | Fault]:
+        written = [self._written(task_set, task) for task in tasks]
+        faults = iter(self._verdicts(task_set, [found for found in written if isinstance(found, Sample)]))
+        verified = []
+        for found in written:
+            fault = next(faults) if isinstance(found, Sample) else None
+            verified.append(Fault("not_verified", fault) if fault else found)
+        return verified
+
+    def _written(self, task_set: TaskSet, task: Task) -> Sample | Fault:
+        reply = task_set.expert_reply(task)
+        if reply is None:
+            return Fault("no_expert", "there is no expert reply")
+        return self._limits.sample(task, task.prompt, (Message("assistant", reply),))
+
+    def _verdicts(self, task_set: TaskSet, samples: Sequence[Sample]) -> list[str | None]:
         """Why each reply is not a correct answer, None where it is."""
         new = [sample for sample in samples if sample.task.key not in self._faults]
         with ThreadPoolExecutor(self._threads) as pool:
@@ -99,7 +144,7 @@ class VerdictCache:
 
 def verify(task_set: TaskSet, sample: Sample) -> str | None:
     """Why the grader does not accept the reply, or None."""
-    grade = grade_reply(task_set, sample.task, sample.reply)
+    grade = grade_reply(task_set, sample.task, sample.turns[0].content)
     if grade is None:
         return "it could not be graded"
     return None if grade.success else grade.why
@@ -124,26 +169,26 @@ class ExpertDraw:
 
     seed: int
     limits: TokenLimits
-    cache: VerdictCache
+    experts: Experts
     rejections: Rejections
     advance: Callable[[int], None]
 
     def samples(self, task_set: TaskSet, split: Split, wanted: int, taken: Set[str]) -> list[Sample]:
-        """The first `wanted` tasks of the draw that have a verified reply, fit the model and are not `taken`.
+        """The first `wanted` tasks of the draw that have a verified sample that fits, and are not `taken`.
 
-        `taken` holds the content hashes of other splits. No prompt comes twice. DataError when they run out.
+        `taken` holds the content hashes of other splits. No task comes twice. DataError when they run out.
         """
         samples: list[Sample] = []
         if not wanted:
             return samples
-        prompts: set[tuple[Message, ...]] = set()
-        for tasks in candidates(task_set, split, self.seed, wanted):
-            fitting = [s for task in tasks if (s := self._fitting(task_set, task, taken, prompts))]
-            for sample, fault in zip(fitting, self.cache.faults(task_set, fitting), strict=True):
-                if fault:
-                    self.rejections.add(sample.task, "not_verified", fault)
+        met: set[tuple[tuple[Message, ...], str]] = set()
+        for batch in candidates(task_set, split, self.seed, wanted):
+            tasks = [task for task in batch if self._is_new(task, taken, met)]
+            for task, found in zip(tasks, self.experts.samples(task_set, tasks), strict=True):
+                if isinstance(found, Fault):
+                    self.rejections.add(task, found)
                     continue
-                samples.append(sample)
+                samples.append(found)
                 self.advance(1)
                 if len(samples) == wanted:
                     return samples
@@ -153,26 +198,15 @@ class ExpertDraw:
             "model's token limits"
         )
 
-    def _fitting(
-        self, task_set: TaskSet, task: Task, taken: Set[str], prompts: set[tuple[Message, ...]]
-    ) -> Sample | None:
-        """The task with its expert's reply, or None with the reason noted."""
-        if task.content_sha256 in taken:
-            self.rejections.add(task, "in_another_split")
-            return None
-        if task.prompt in prompts:
-            self.rejections.add(task, "duplicate")
-            return None
-        prompts.add(task.prompt)
-        reply = task_set.expert_reply(task)
-        if reply is None:
-            self.rejections.add(task, "no_expert", "there is no expert reply")
-            return None
-        lengths = self.limits.count_prompt(task), self.limits.count_reply(reply)
-        if why := self.limits.fault(*lengths):
-            self.rejections.add(task, "too_long", why)
-            return None
-        return Sample(task, reply, *lengths)
+    def _is_new(self, task: Task, taken: Set[str], met: set[tuple[tuple[Message, ...], str]]) -> bool:
+        """Whether neither another split nor an earlier task asks the same; noted where one does."""
+        asked = (task.prompt, task.content_sha256)
+        known = task.content_sha256 in taken
+        if known or asked in met:
+            self.rejections.add(task, Fault("in_another_split" if known else "duplicate"))
+            return False
+        met.add(asked)
+        return True
 
     def tasks(
         self, task_set: TaskSet, split: Split, wanted: int, taken: Set[str], used: Set[str] = frozenset()

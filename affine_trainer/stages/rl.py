@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import rich
 
 from affine_trainer.artifacts import data_dir, log_dir, model_dir, read_jsonl, require, stage_folder
-from affine_trainer.config import Config
+from affine_trainer.config import Config, weight_of
 from affine_trainer.device import describe_device, supports_bf16, training_device
 from affine_trainer.errors import ConfigError, DataError, StageError
 from affine_trainer.records import Episode, Policy, TaskSet
@@ -35,6 +35,7 @@ READS = (
     "training.gradient_checkpointing",
     "rl_training",
     "data.affine",
+    "data.agentgym",
     "data.prompts",
     "evaluation.rules",
     "sandbox.cpu_seconds",
@@ -154,7 +155,11 @@ class _Run:
             clock=clock,
         )
         policy = HFPolicy(
-            trainer.policy_model, tokenizer, name="rl", max_prompt_tokens=config.model.max_prompt_tokens
+            trainer.policy_model,
+            tokenizer,
+            name="rl",
+            max_prompt_tokens=config.model.max_prompt_tokens,
+            max_episode_tokens=config.model.max_episode_tokens,
         )
         self.rollouts = self._rollouts(policy, clock)
         return trainer
@@ -166,7 +171,7 @@ class _Run:
         config, path = self.config, data_dir(self.config) / "tasks.json"
         tasks, validation = read_tasks(path, "rl"), read_tasks(path, "validation")
         task_sets = {name: self._task_set(name) for name in tasks | validation}
-        weights = {name: config.data.affine.weights[_short(name)] for name in tasks}
+        weights = {name: weight_of(name.partition("@")[0], config) for name in tasks}
         wanted = config.rl_training
         num_tasks = wanted.rollout_batch_size // wanted.samples_per_task
         mix = TaskMix(tasks, weights, batch_size=num_tasks, seed=config.seed)
@@ -176,7 +181,7 @@ class _Run:
         from affine_trainer.envs import task_set
 
         env, _, family = name.partition("@")
-        return task_set(env, family, config=self.config, sandbox=self.sandbox)
+        return task_set(env, family, config=self.config, sandbox=self.sandbox, purpose="training")
 
     def _collect(self, iteration: int) -> list[Episode]:
         from affine_trainer.learning.rollouts import summarise
@@ -254,11 +259,6 @@ def summarise_run(events: Path, best_iteration: int | None) -> dict[str, Any]:
         "final_kl_divergence": iterations[-1].get("rl/kl_divergence"),
         "seconds": sum(seconds),
     }
-
-
-def _short(name: str) -> Any:
-    """`sat` of `affine:sat@small`, as the config's weights name it."""
-    return name.partition("@")[0].removeprefix("affine:")
 
 
 def _tell(metrics: dict[str, Any], best: Path, final: Path, logs: Path) -> None:

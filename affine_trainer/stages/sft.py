@@ -130,37 +130,41 @@ def encode_file(path: Path, tokenizer: PreTrainedTokenizerBase, config: Config) 
 def encode_row(
     row: dict[str, Any], where: str, tokenizer: PreTrainedTokenizerBase, limits: ModelConfig
 ) -> Example:
-    """The token ids of prompt and completion, the stop token included, and labels that mask the prompt.
+    """The token ids of prompt and completion, stop tokens included, and labels of the replies alone.
 
     Encoded by the code the rollouts use, so that training and sampling see the same ids. Never truncated.
     """
     from affine_trainer.learning.trl_sft import IGNORED
-    from affine_trainer.policies.hf import encode_completion, encode_prompt
+    from affine_trainer.policies.hf import encode_conversation
 
-    prompt = encode_prompt(tokenizer, _messages(row["prompt"], f"{where}: prompt"))
-    (reply,) = _messages(row["completion"], f"{where}: completion", exactly=1)
-    completion = encode_completion(tokenizer, reply.content)
-    for name, ids, limit in (
-        ("prompt", prompt, limits.max_prompt_tokens),
-        ("completion", completion, limits.max_new_tokens),
+    prompt = _messages(row["prompt"], f"{where}: prompt")
+    turns = _messages(row["completion"], f"{where}: completion")
+    if any((turn.role == "assistant") == (place % 2 == 1) for place, turn in enumerate(turns)):
+        raise DataError(f"{where}: completion should begin with a reply (assistant), then take turns")
+    ids, replies = encode_conversation(tokenizer, prompt, turns)
+    first, several = replies.index(1), len(turns) > 1
+    key = "max_episode_tokens" if several else "max_new_tokens"
+    for name, count, limit in (
+        ("prompt", first, "max_prompt_tokens"),
+        ("completion", len(ids) - first, key),
     ):
-        if len(ids) > limit:
-            key = "max_prompt_tokens" if name == "prompt" else "max_new_tokens"
+        if count > getattr(limits, limit):
             raise DataError(
-                f"{where}: the {name} has {len(ids)} tokens, more than model.{key} = {limit}; raise that key "
-                "or leave the row out (rows are never truncated)"
+                f"{where}: the {name} has {count} tokens, more than model.{limit} = "
+                f"{getattr(limits, limit)}; raise that key or leave the row out (rows are never truncated)"
             )
-    return {"input_ids": prompt + completion, "labels": [IGNORED] * len(prompt) + completion}
+    labels = [token if reply else IGNORED for token, reply in zip(ids, replies, strict=True)]
+    return {"input_ids": ids, "labels": labels}
 
 
-def _messages(value: Any, where: str, exactly: int | None = None) -> list[Message]:
+def _messages(value: Any, where: str) -> list[Message]:
     """A list of {"role", "content"} as messages; DataError where it is something else."""
     try:
         messages = [Message(message["role"], message["content"]) for message in value]
     except (TypeError, KeyError) as error:
         raise DataError(f"{where} should be a list of messages with role and content") from error
-    if not messages or (exactly and len(messages) != exactly):
-        raise DataError(f"{where} should hold {exactly or 'at least one'} message(s), not {len(messages)}")
+    if not messages:
+        raise DataError(f"{where} should hold at least one message")
     if not all(isinstance(message.content, str) and message.content.strip() for message in messages):
         raise DataError(f"{where} holds a message without text")
     return messages

@@ -72,9 +72,7 @@ class ToyRun:
             {"toy": task_set.indices("train", 999, 0)}, {"toy": 1.0}, batch_size=rl.rollout_batch_size, seed=0
         )
         validation = {"toy": task_set.indices("validation", rl.validation_samples, 0)}
-        self.rollouts = Rollouts(
-            policy, {"toy": task_set}, mix, validation, self.config, clock, max_turns=self.num_turns
-        )
+        self.rollouts = Rollouts(policy, {"toy": task_set}, mix, validation, self.config, clock)
 
     def collect(self, iteration: int) -> list[Episode]:
         self.episodes[iteration] = self.rollouts.collect(iteration)["toy"]

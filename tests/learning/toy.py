@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from affine_trainer.envs.splits import draw_indices
-from affine_trainer.records import Environment, Grade, Message, SnapshotKind, Split, Step, Task, sha256_of
+from affine_trainer.records import (
+    ANY_LENGTH,
+    Environment,
+    Grade,
+    Message,
+    SnapshotKind,
+    Split,
+    Step,
+    Task,
+    sha256_of,
+)
 
 DIGITS = 4
 
@@ -18,9 +28,10 @@ class RepeatDigits:
 
     env = "toy:repeat"
     family = "digits"
+    max_reply_tokens = ANY_LENGTH
 
     def __init__(self, num_turns: int = 1) -> None:
-        self.num_turns = num_turns
+        self.num_turns = self.max_turns = num_turns
 
     def indices(self, split: Split, count: int, seed: int) -> list[int]:
         return draw_indices(self.env, self.family, split, count, seed)

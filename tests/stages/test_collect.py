@@ -23,10 +23,10 @@ from affine_trainer.config import Config, load_config
 from affine_trainer.envs import grade_reply, task_set, task_sets
 from affine_trainer.envs.stage_tasks import evaluation_tasks, open_sandbox
 from affine_trainer.errors import DataError, StageError
-from affine_trainer.records import Environment, Message, Split, Task, TaskSet
+from affine_trainer.records import ANY_LENGTH, Environment, Message, Split, Task, TaskSet
 from affine_trainer.stages import collect as stage
 from affine_trainer.stages.collect import check_overlaps, collect, quotas, shared_out
-from affine_trainer.stages.expert_samples import ExpertDraw, Rejections, TokenLimits, VerdictCache
+from affine_trainer.stages.expert_samples import Answers, ExpertDraw, Rejections, TokenLimits
 from tests.tiny_model import save_tiny_model, tiny_model, tiny_tokenizer
 
 ROOT = Path(__file__).parents[2]
@@ -321,6 +321,7 @@ class EchoTasks:
     """Asks for its index modulo 10; the expert is wrong about 3, and knows nothing about 4."""
 
     env, family = "toy:echo", "v1"
+    max_turns, max_reply_tokens = 1, ANY_LENGTH
 
     def indices(self, split: Split, count: int, seed: int) -> list[int]:
         return list(range(min(count, 50)))
@@ -346,15 +347,15 @@ class EchoTasks:
 
 
 def draw_from(cache: Path, rejections: Rejections) -> ExpertDraw:
-    limits = TokenLimits(lambda task: len(task.prompt[0].content), len, 5, 5)
-    return ExpertDraw(0, limits, VerdictCache(cache, threads=2), rejections, lambda count: None)
+    limits = TokenLimits(lambda prompt, turns: (len(prompt[0].content), len(turns)), 5, 5, 5)
+    return ExpertDraw(0, limits, Answers(cache, limits, threads=2), rejections, lambda count: None)
 
 
 def test_a_draw_passes_over_what_is_taken_repeated_unknown_or_wrong(tmp_path: Path) -> None:
     tasks: TaskSet = EchoTasks()
     rejections = Rejections()
     samples = draw_from(tmp_path / "cache", rejections).samples(tasks, "train", 7, {"content 0"})
-    assert [sample.reply for sample in samples] == ["1", "2", "5", "6", "7", "8", "9"]
+    assert [sample.turns[0].content for sample in samples] == ["1", "2", "5", "6", "7", "8", "9"]
     assert rejections.counts["not_verified"] == 1
     assert rejections.counts["no_expert"] == 1
     assert rejections.counts["in_another_split"] == 5
@@ -372,7 +373,7 @@ def test_verdicts_are_taken_from_the_cache(tmp_path: Path) -> None:
     write_jsonl(cache, [{"task_key": "toy:echo@v1/1", "fault": "said so before"}])
     rejections = Rejections()
     samples = draw_from(cache, rejections).samples(EchoTasks(), "train", 1, set())
-    assert samples[0].reply == "0"
+    assert samples[0].turns[0].content == "0"
     assert {"task_key": "toy:echo@v1/1", "reason": "not_verified", "why": "said so before"} in (
         draw_all_rejections(cache)
     )

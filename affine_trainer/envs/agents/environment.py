@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Literal
 
-from affine_trainer.envs.agents.game import Game
+from affine_trainer.envs.agents.game import Expert, Game
 from affine_trainer.envs.agents.replies import parse_action
 from affine_trainer.envs.agents.spec import AgentSpec
-from affine_trainer.records import Grade, Step, Task
+from affine_trainer.records import Grade, SnapshotKind, Step, Task
 
 RewardShaping = Literal["guide", "potential", "none"]
 
@@ -22,7 +23,8 @@ class AgentEnvironment:
     understood step: a way to earn without finishing, kept for comparison. `info["shaped"]` tells the shaping
     apart.
 
-    The round that reaches `max_rounds` cuts the play off; its score so far stands.
+    `expert` makes a player of this game. The round that reaches `max_rounds` cuts the play off; its score so
+    far stands.
     """
 
     def __init__(
@@ -31,20 +33,30 @@ class AgentEnvironment:
         game: Game,
         spec: AgentSpec,
         *,
+        expert: Callable[[], Expert],
         shaping: RewardShaping,
         gamma: float,
         max_rounds: int,
     ) -> None:
         self.task = task
         self.game = game
+        self._make_expert = expert
+        self._expert: Expert | None = None
         self.spec = spec
-        self.snapshot_kind = game.snapshot_kind
+        self.snapshot_kind: SnapshotKind = game.snapshot_kind
         self._shaping: RewardShaping = shaping
         self._gamma = gamma
         self._max_rounds = max_rounds
         self._rounds = 0
         self._score = 0.0
         self._ended = False
+
+    @property
+    def expert(self) -> Expert:
+        """A scripted player of this game, who is to see every observation of it."""
+        if self._expert is None:
+            self._expert = self._make_expert()
+        return self._expert
 
     def observe(self) -> str:
         return self.game.observe()

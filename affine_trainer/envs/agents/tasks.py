@@ -42,11 +42,17 @@ class AgentTasks:
         game = self.games.start(task.index)
         play = self.play
         return AgentEnvironment(
-            task, game, self.spec, shaping=play.shaping, gamma=play.gamma, max_rounds=play.max_rounds
+            task,
+            game,
+            self.spec,
+            expert=lambda: self.games.expert(game),
+            shaping=play.shaping,
+            gamma=play.gamma,
+            max_rounds=play.max_rounds,
         )
 
     def expert_reply(self, task: Task) -> None:
-        """None: an expert plays these in turns (policies/experts.py)."""
+        """None: an expert plays these in turns (players.py)."""
 
     def _task(self, index: int) -> Task:
         info = self.games.info(index)
