@@ -1,4 +1,4 @@
-"""What AgentGym's five servers do behind their addresses, quirks included; three play our embedded engines."""
+"""What AgentGym's five servers do behind their addresses, quirks included; three play embedded engines."""
 
 from __future__ import annotations
 
