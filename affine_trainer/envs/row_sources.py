@@ -11,6 +11,7 @@ from typing import Any
 from affine_trainer.artifacts import read_jsonl
 from affine_trainer.config import AffineDataConfig
 from affine_trainer.errors import DataError
+from affine_trainer.hub import hub_http_error
 
 SUFFIXES = (".jsonl", ".parquet")
 
@@ -65,7 +66,6 @@ def _read_file(path: Path) -> Iterator[RawRow]:
 def _stream(name: str, path: Path | None, split: str) -> Iterator[RawRow]:
     """Rows through the `datasets` library, streaming; its errors become a DataError that says what to do."""
     import datasets  # slow to import, and only a real data set needs it
-    import httpx
     from datasets.exceptions import DatasetsError
 
     data_files = None if path is None else str(path)
@@ -74,7 +74,7 @@ def _stream(name: str, path: Path | None, split: str) -> Iterator[RawRow]:
             name, data_files=data_files, split=split, streaming=True
         )
         yield from rows
-    except (OSError, ValueError, httpx.HTTPError, DatasetsError) as error:
+    except (OSError, ValueError, hub_http_error(), DatasetsError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         source, advice = f"the file {path}", "write it anew"
         if path is None:

@@ -9,20 +9,17 @@ from typing import Any, cast
 import huggingface_hub
 import torch
 import transformers
-from huggingface_hub.errors import HfHubHTTPError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from affine_trainer.config import Config
 from affine_trainer.device import training_device
 from affine_trainer.errors import AffineError
+from affine_trainer.hub import hub_http_error
 from affine_trainer.policies.decoding import Decoded, decode
 from affine_trainer.policies.kv_cache import ReadTokens
 from affine_trainer.policies.model_names import is_adapter, model_path
 from affine_trainer.policies.open_rows import Prompt
 from affine_trainer.records import ANY_LENGTH, Completion, Conversation, Message, Sampling
-
-# The base error of the HTTP library beneath the hub's client, which differs between the client's versions.
-HTTP_ERROR: type[Exception] = next(c for c in HfHubHTTPError.__mro__ if c.__name__ == "HTTPError")
 
 # Weights below this size load in well under two seconds, and need no progress bar.
 QUIET_BYTES = 500_000_000
@@ -275,7 +272,7 @@ def _require_hub_model(name: str, revision: str | None) -> None:
         return
     try:
         huggingface_hub.HfApi().model_info(name, revision=revision, timeout=20)
-    except (OSError, ValueError, HTTP_ERROR) as error:
+    except (OSError, ValueError, hub_http_error()) as error:
         raise AffineError(
             f"{name} is neither a local folder nor a model that the hub gives: {_first_line(error)}"
         ) from error

@@ -13,7 +13,8 @@ from affine_trainer.envs.prompts import load_templates
 from affine_trainer.envs.splits import SPLIT_RANGES
 from affine_trainer.records import Message, Task, TaskSet, seed_from
 from scripts.nano.grammars import TRANSCRIPTS, Transcript
-from scripts.nano.recipes import Recipe, recipe, reversible_recipe
+from scripts.nano.number_recipes import Recipe
+from scripts.nano.recipes import recipe, reversible_recipe
 
 # Shares of documents. What the pipeline will teach in earnest is here at its easiest setting.
 SHARES = {
