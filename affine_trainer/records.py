@@ -83,20 +83,22 @@ class Environment(Protocol):
     def close(self) -> None: ...
 
 
-# More tokens than any reply has: the limit of environments that leave it to the model's.
-ANY_LENGTH = 2**31
+# More than any reply has tokens, or any run has plays: the limit where there is none.
+UNLIMITED = 2**31
 
 
 class TaskSet(Protocol):
     """All tasks of one environment and family; a task is a function of its index.
 
-    A play has at most `max_turns` turns, and a reply at most `max_reply_tokens` tokens.
+    A play has at most `max_turns` turns, and a reply at most `max_reply_tokens` tokens; at most `max_open`
+    plays may be open at once.
     """
 
     env: str
     family: str
     max_turns: int
     max_reply_tokens: int
+    max_open: int
 
     def indices(self, split: Split, count: int, seed: int) -> list[int]:
         """The first `count` indices of a split in the order drawn by `seed`; a shorter list is a prefix."""

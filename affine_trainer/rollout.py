@@ -42,12 +42,15 @@ class Place:
 
 
 def chunk_plan(groups: Sequence[TaskGroup], chunk_size: int) -> list[Place]:
-    """The chunks in the order of play: the first of each group, the second of each, and so on."""
-    chunks = [
-        Place(group, start // chunk_size, slice(start, min(start + chunk_size, len(found.tasks))))
-        for group, found in enumerate(groups)
-        for start in range(0, len(found.tasks), chunk_size)
-    ]
+    """The chunks in the order of play: the first of each group, the second of each, and so on.
+
+    They have `chunk_size` tasks, or as many as the environment holds open at once.
+    """
+    chunks = []
+    for group, found in enumerate(groups):
+        size = min(chunk_size, found.task_set.max_open)
+        for number, start in enumerate(range(0, len(found.tasks), size)):
+            chunks.append(Place(group, number, slice(start, min(start + size, len(found.tasks)))))
     return sorted(chunks, key=lambda place: (place.number, place.group))
 
 
@@ -97,11 +100,12 @@ def play(
 
 def _in_order(chunks: Sequence[_Chunk]) -> Iterator[_Chunk]:
     """Play the chunks and hand them out in their order, each when it and all before it are finished."""
-    waiting, open_chunks, handed_out = list(chunks), [], 0
+    waiting, open_chunks, handed_out = list(chunks), list[_Chunk](), 0
     while handed_out < len(chunks):
-        while waiting and len(open_chunks) < MAX_OPEN_CHUNKS:
-            open_chunks.append(waiting.pop(0))
-            open_chunks[-1].start()
+        while len(open_chunks) < MAX_OPEN_CHUNKS and (chunk := _next_with_room(waiting, open_chunks)):
+            waiting.remove(chunk)
+            open_chunks.append(chunk)
+            chunk.start()
         ready = next((chunk for chunk in open_chunks if chunk.is_ready), None)
         if ready is None:
             pending = {future for chunk in open_chunks for future in chunk.pending if not future.done()}
@@ -111,6 +115,16 @@ def _in_order(chunks: Sequence[_Chunk]) -> Iterator[_Chunk]:
         while handed_out < len(chunks) and chunks[handed_out].finished:
             yield chunks[handed_out]
             handed_out += 1
+
+
+def _next_with_room(waiting: Sequence[_Chunk], open_chunks: Sequence[_Chunk]) -> _Chunk | None:
+    """The first chunk whose environment can hold its plays beside those that are open."""
+    for chunk in waiting:
+        task_set = chunk.group.task_set
+        beside = sum(other.size for other in open_chunks if other.group.task_set is task_set)
+        if beside + chunk.size <= task_set.max_open:
+            return chunk
+    return None
 
 
 @dataclass(slots=True)
@@ -131,7 +145,7 @@ class _Play:
         self.stop_reason, self.error = "error", f"{type(error).__name__}: {error}"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Chunk:
     """Tasks that are played side by side: environments step, the policy answers, and so on by turns."""
 
@@ -146,6 +160,10 @@ class _Chunk:
     pending: list[Future[None]] = field(default_factory=list)
     turn: int = 0
     finished: bool = False
+
+    @property
+    def size(self) -> int:
+        return self.place.tasks.stop - self.place.tasks.start
 
     def start(self) -> None:
         goes_on = self.group.task_set.max_turns > 1

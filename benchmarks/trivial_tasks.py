@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from affine_trainer.records import ANY_LENGTH, Environment, Grade, Message, SnapshotKind, Split, Step, Task
+from affine_trainer.records import UNLIMITED, Environment, Grade, Message, SnapshotKind, Split, Step, Task
 
 
 class CountingTasks:
@@ -13,7 +13,7 @@ class CountingTasks:
     env = "bench:count"
     family = "vowels"
     max_turns = 1
-    max_reply_tokens = ANY_LENGTH
+    max_reply_tokens = max_open = UNLIMITED
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts

@@ -16,7 +16,7 @@ from affine_trainer.errors import AffineError
 from affine_trainer.policies.hf import HFPolicy, encode_observation, encode_prompt
 from affine_trainer.policies.scripted import TRIVIAL_POLICIES
 from affine_trainer.records import (
-    ANY_LENGTH,
+    UNLIMITED,
     Completion,
     Conversation,
     Episode,
@@ -84,7 +84,7 @@ class CountingGames:
     """Task i takes i % 4 + 1 replies; `failures` names what raises, by task index."""
 
     env, family = "toy:count", "v1"
-    max_reply_tokens = ANY_LENGTH
+    max_reply_tokens = max_open = UNLIMITED
 
     def __init__(
         self, failures: dict[int, dict[str, Exception]] | None = None, *, max_turns: int = 10

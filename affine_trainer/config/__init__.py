@@ -17,7 +17,6 @@ from affine_trainer.config.sections import (
     TrackingConfig,
     TrainingConfig,
     flatten,
-    weight_of,
 )
 
 __all__ = [
@@ -38,5 +37,4 @@ __all__ = [
     "flatten",
     "load_config",
     "resolved_yaml",
-    "weight_of",
 ]

@@ -266,14 +266,6 @@ class Config(Section):
     sandbox: SandboxConfig = SandboxConfig()
 
 
-def weight_of(env: str, config: Config) -> float:
-    """The share of an environment such as `affine:sat` or `agentgym:webshop`, on any scale."""
-    kind, _, name = env.partition(":")
-    section = config.data.affine if kind == "affine" else config.data.agentgym
-    weights: dict[Any, float] = dict(section.weights)
-    return weights[name]
-
-
 def flatten(config: BaseModel) -> dict[str, Any]:
     """Every value under its dotted key, e.g. {"training.lora_r": 64}; JSON types only."""
     return dict(_leaves("", config.model_dump(mode="json")))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from affine_trainer.config import Config
 from affine_trainer.envs import sat
 from affine_trainer.envs.abd import ABD
 from affine_trainer.envs.agents.spec import SPECS, AgentSpec
-from affine_trainer.envs.agents.table import AGENTS
+from affine_trainer.envs.agents.table import AGENTS, served_games
 from affine_trainer.envs.agents.tasks import AgentTasks, Play
 from affine_trainer.envs.ded import DED
 from affine_trainer.envs.program_rows import GENERATED_FAMILIES, DataSetRows, GeneratedRows, Rows
@@ -74,17 +74,22 @@ def _sat_tasks(family: str, config: Config, sandbox: Sandbox | None, purpose: Pu
 
 def _agent_tasks(spec: AgentSpec) -> EnvironmentEntry:
     def families(config: Config) -> tuple[str, ...]:
-        return ("server",) if spec.name in config.data.agentgym.base_urls else ("embedded",)
+        return ("server", "embedded") if spec.name in config.data.agentgym.base_urls else ("embedded",)
 
     def make(family: str, config: Config, sandbox: Sandbox | None, purpose: Purpose) -> TaskSet:
         agents, training = config.data.agentgym, purpose == "training"
+        if family == "server":
+            urls: dict[Any, str] = dict(agents.base_urls)
+            games = served_games(spec.name, urls[spec.name])
+        else:
+            games = AGENTS[spec.name].games(agents)
         play = Play(
             max_rounds=agents.max_rounds if training else config.evaluation.max_rounds,
             max_reply_tokens=agents.max_reply_tokens,
             shaping=config.rl_training.reward_shaping if training else "none",
             gamma=config.rl_training.gamma,
         )
-        return AgentTasks(AGENTS[spec.name].games(agents), spec, agent_rules(spec.name, config).text, play)
+        return AgentTasks(games, spec, agent_rules(spec.name, config).text, play)
 
     return EnvironmentEntry(families, make)
 

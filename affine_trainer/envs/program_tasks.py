@@ -9,7 +9,7 @@ from affine_trainer.envs.program_rows import Row, Rows
 from affine_trainer.envs.prompts import Template
 from affine_trainer.envs.single_turn import SingleTurn
 from affine_trainer.errors import AffineError
-from affine_trainer.records import ANY_LENGTH, Grade, Message, Split, Task
+from affine_trainer.records import UNLIMITED, Grade, Message, Split, Task
 from affine_trainer.rules import Rules
 from affine_trainer.sandbox import Sandbox
 
@@ -34,7 +34,7 @@ class ProgramTasks:
     """All tasks of one environment over one family of rows; without a sandbox they cannot be played."""
 
     max_turns = 1
-    max_reply_tokens = ANY_LENGTH
+    max_reply_tokens = max_open = UNLIMITED
 
     def __init__(
         self, problem: ProgramProblem, rows: Rows, template: Template, rules: Rules, sandbox: Sandbox | None

@@ -11,7 +11,7 @@ from affine_trainer.envs.prompts import Template
 from affine_trainer.envs.single_turn import SingleTurn
 from affine_trainer.envs.splits import draw_indices, split_of
 from affine_trainer.errors import AffineError
-from affine_trainer.records import ANY_LENGTH, Grade, Split, Task, seed_from, sha256_of
+from affine_trainer.records import UNLIMITED, Grade, Split, Task, seed_from, sha256_of
 from affine_trainer.rules import Rules
 
 ENV = "affine:sat"
@@ -126,7 +126,7 @@ class SatTasks:
 
     env = ENV
     max_turns = 1
-    max_reply_tokens = ANY_LENGTH
+    max_reply_tokens = max_open = UNLIMITED
 
     def __init__(self, family: str, template: Template, rules: Rules) -> None:
         if family == "validator" and not rules.sat_by_task_id:

@@ -24,6 +24,14 @@ def open_sandbox(config: Config) -> Sandbox:
     )
 
 
+def weight_of(env: str, config: Config) -> float:
+    """The share of an environment such as `affine:sat` or `agentgym:webshop`, on any scale."""
+    kind, _, name = env.partition(":")
+    if kind == "affine":
+        return dict[str, float](config.data.affine.weights)[name]
+    return dict[str, float](config.data.agentgym.weights)[name]
+
+
 def evaluation_tasks(config: Config, sandbox: Sandbox | None) -> list[TaskGroup]:
     """The tasks that every model meets: `num_samples` a single-turn environment, `agent_samples` an
     interactive one, then those of unseen program families.

@@ -19,7 +19,7 @@ from affine_trainer.policies.decoding import Decoded, decode
 from affine_trainer.policies.kv_cache import ReadTokens
 from affine_trainer.policies.model_names import is_adapter, model_path
 from affine_trainer.policies.open_rows import Prompt
-from affine_trainer.records import ANY_LENGTH, Completion, Conversation, Message, Sampling
+from affine_trainer.records import UNLIMITED, Completion, Conversation, Message, Sampling
 
 # Weights below this size load in well under two seconds, and need no progress bar.
 QUIET_BYTES = 500_000_000
@@ -41,7 +41,7 @@ class HFPolicy:
         *,
         name: str,
         max_prompt_tokens: int,
-        max_episode_tokens: int = ANY_LENGTH,
+        max_episode_tokens: int = UNLIMITED,
         device: str | None = None,
     ) -> None:
         self.name = name

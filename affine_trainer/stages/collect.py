@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import rich
 
 from affine_trainer.artifacts import data_dir, stage_folder, write_json, write_jsonl
-from affine_trainer.config import Config, weight_of
+from affine_trainer.config import Config
 from affine_trainer.errors import DataError, StageError
 from affine_trainer.records import Message, Task, TaskGroup, TaskSet, seed_from
 from affine_trainer.tracking import progress
 
 if TYPE_CHECKING:
+    from affine_trainer.sandbox import Sandbox
     from affine_trainer.stages.expert_samples import (
         ExpertDraw,
         Experts,
@@ -115,7 +116,8 @@ def _collect(config: Config, path: Path) -> dict[str, Any]:
                 rejections = rejected[f"{tasks.env}@{tasks.family}"]
                 experts = experts_of(tasks, path, limits, config)
                 draw = ExpertDraw(config.seed, limits, experts, rejections, bar.advance)
-                gathered.append(_gather(tasks, quota, draw, evaluation))
+                answered = with_experts(tasks, config, sandbox)
+                gathered += _gather(tasks, answered, quota, draw, evaluation)
     gathered += _brought_along(config, limits)
     return _write(config, path, gathered, evaluation, rejected)
 
@@ -167,6 +169,8 @@ def quotas(config: Config, envs: Sequence[str]) -> list[Quota]:
 
     DataError where no sample at all would be left for validation.
     """
+    from affine_trainer.envs.stage_tasks import weight_of
+
     validate = config.rl_training.validation_samples
     found = []
     for count in shared_out(config.data.num_samples, [weight_of(env, config) for env in envs]):
@@ -189,23 +193,41 @@ def shared_out(total: int, weights: Sequence[float]) -> list[int]:
     return counts
 
 
-def _gather(tasks: TaskSet, quota: Quota, draw: ExpertDraw, evaluation: Sequence[TaskGroup]) -> Gathered:
-    """One environment's share. Evaluation comes first, then validation by SFT and by RL, then training."""
+def with_experts(tasks: TaskSet, config: Config, sandbox: Sandbox) -> TaskSet:
+    """Where samples come from: the task set itself, or the embedded one of a server that no expert knows."""
+    from affine_trainer.envs import task_set
+
+    if tasks.family != "server":
+        return tasks
+    return task_set(tasks.env, "embedded", config=config, sandbox=sandbox, purpose="training")
+
+
+def _gather(
+    tasks: TaskSet, answered: TaskSet, quota: Quota, draw: ExpertDraw, evaluation: Sequence[TaskGroup]
+) -> list[Gathered]:
+    """One environment's share: samples of `answered`, and lists of `tasks` to play.
+
+    Evaluation comes first, then validation by SFT and by RL, then training.
+    """
     taken = {task.content_sha256 for group in evaluation for task in group.tasks}
-    name = f"{tasks.env}@{tasks.family}"
-    found = Gathered(name, draw.samples(tasks, "validation", quota.validation, taken))
+    found = Gathered(_name(answered), draw.samples(answered, "validation", quota.validation, taken))
+    played = found if answered is tasks else Gathered(_name(tasks), [])
     taken |= {sample.task.content_sha256 for sample in found.validation}
     # Another order than that of the samples, or all that they passed over would come first again.
     apart = replace(draw, seed=seed_from(draw.seed, "rl validation"))
-    found.rl_validation = apart.tasks(tasks, "validation", quota.rl_validation, taken)
-    taken |= {task.content_sha256 for task in found.rl_validation}
-    found.train = draw.samples(tasks, "train", quota.train, taken)
+    played.rl_validation = apart.tasks(tasks, "validation", quota.rl_validation, taken)
+    taken |= {task.content_sha256 for task in played.rl_validation}
+    found.train = draw.samples(answered, "train", quota.train, taken)
     used = {sample.task.key for sample in found.train}
-    found.rl = draw.tasks(tasks, "train", quota.rl, taken, used)
+    played.rl = draw.tasks(tasks, "train", quota.rl, taken, used)
     # SFT may use up a small data set: RL then practises, or is validated, on the same tasks.
-    found.rl = found.rl or [sample.task for sample in found.train]
-    found.rl_validation = found.rl_validation or [sample.task for sample in found.validation]
-    return found
+    played.rl = played.rl or [sample.task for sample in found.train]
+    played.rl_validation = played.rl_validation or [sample.task for sample in found.validation]
+    return [found] if played is found else [found, played]
+
+
+def _name(tasks: TaskSet) -> str:
+    return f"{tasks.env}@{tasks.family}"
 
 
 def _write(

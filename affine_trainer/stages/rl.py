@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import rich
 
 from affine_trainer.artifacts import data_dir, log_dir, model_dir, read_jsonl, require, stage_folder
-from affine_trainer.config import Config, weight_of
+from affine_trainer.config import Config
 from affine_trainer.device import describe_device, supports_bf16, training_device
 from affine_trainer.errors import ConfigError, DataError, StageError
 from affine_trainer.records import Episode, Policy, TaskSet
@@ -165,6 +165,7 @@ class _Run:
         return trainer
 
     def _rollouts(self, policy: Policy, clock: PhaseClock) -> Rollouts:
+        from affine_trainer.envs.stage_tasks import weight_of
         from affine_trainer.learning.rollouts import Rollouts
         from affine_trainer.learning.task_mix import TaskMix
 

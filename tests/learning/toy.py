@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from affine_trainer.envs.splits import draw_indices
 from affine_trainer.records import (
-    ANY_LENGTH,
+    UNLIMITED,
     Environment,
     Grade,
     Message,
@@ -28,7 +28,7 @@ class RepeatDigits:
 
     env = "toy:repeat"
     family = "digits"
-    max_reply_tokens = ANY_LENGTH
+    max_reply_tokens = max_open = UNLIMITED
 
     def __init__(self, num_turns: int = 1) -> None:
         self.num_turns = self.max_turns = num_turns

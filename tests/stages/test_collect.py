@@ -23,7 +23,7 @@ from affine_trainer.config import Config, load_config
 from affine_trainer.envs import grade_reply, task_set, task_sets
 from affine_trainer.envs.stage_tasks import evaluation_tasks, open_sandbox
 from affine_trainer.errors import DataError, StageError
-from affine_trainer.records import ANY_LENGTH, Environment, Message, Split, Task, TaskSet
+from affine_trainer.records import UNLIMITED, Environment, Message, Split, Task, TaskSet
 from affine_trainer.stages import collect as stage
 from affine_trainer.stages.collect import check_overlaps, collect, quotas, shared_out
 from affine_trainer.stages.expert_samples import Answers, ExpertDraw, Rejections, TokenLimits
@@ -321,7 +321,7 @@ class EchoTasks:
     """Asks for its index modulo 10; the expert is wrong about 3, and knows nothing about 4."""
 
     env, family = "toy:echo", "v1"
-    max_turns, max_reply_tokens = 1, ANY_LENGTH
+    max_turns, max_reply_tokens, max_open = 1, UNLIMITED, UNLIMITED
 
     def indices(self, split: Split, count: int, seed: int) -> list[int]:
         return list(range(min(count, 50)))
@@ -360,7 +360,7 @@ def test_a_draw_passes_over_what_is_taken_repeated_unknown_or_wrong(tmp_path: Pa
     assert rejections.counts["no_expert"] == 1
     assert rejections.counts["in_another_split"] == 5
     assert rejections.counts["duplicate"] == 36
-    assert [row["why"] for row in rejections.named] == ["there is no expert reply", "not what was asked"]
+    assert [row["why"] for row in rejections.named] == ["not what was asked", "there is no expert reply"]
 
 
 def test_a_draw_that_runs_out_says_how_many_there_were(tmp_path: Path) -> None:

@@ -85,6 +85,11 @@ class Games(Protocol):
     env: str
     family: str
 
+    @property
+    def max_open(self) -> int:
+        """How many games may be open at once."""
+        ...
+
     def indices(self, split: Split, count: int, seed: int) -> list[int]:
         """The first `count` indices of a split in the order drawn by `seed`; a shorter list is a prefix."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,6 +89,16 @@ def _webshop_rules() -> RulesText:
     from affine_trainer.envs.webshop import RULES, RULES_SHORT
 
     return RulesText(RULES, RULES_SHORT)
+
+
+@cache
+def served_games(name: str, base_url: str) -> Games:
+    """The games of the AgentGym server at `base_url`, once a process; AffineError where none answers."""
+    from affine_trainer.envs.agents.server import ServerGames
+
+    games = ServerGames(name, base_url)
+    games.check()
+    return games
 
 
 AGENTS: Mapping[str, AgentEntry] = {

@@ -30,6 +30,7 @@ class AgentTasks:
         self.spec = spec
         self.play = play
         self.max_turns, self.max_reply_tokens = play.max_rounds, play.max_reply_tokens
+        self.max_open = games.max_open
         self._opening = (Message("user", rules), Message("assistant", ACKNOWLEDGEMENT))
 
     def indices(self, split: Split, count: int, seed: int) -> list[int]:

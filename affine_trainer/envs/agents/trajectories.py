@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from affine_trainer.envs.agents.spec import SPECS
 from affine_trainer.errors import DataError
 from affine_trainer.records import Message
 
-ROLES = {"human": "user", "gpt": "assistant"}
-SPEAKERS = {role: speaker for speaker, role in ROLES.items()}
+ROLES: Mapping[str, Literal["user", "assistant"]] = {"human": "user", "gpt": "assistant"}
+SPEAKERS: Mapping[str, str] = {role: speaker for speaker, role in ROLES.items()}
 
 
 class Trajectory(NamedTuple):

@@ -8,7 +8,7 @@ from affine_trainer.envs.alfworld.game import AlfWorldGame
 from affine_trainer.envs.alfworld.narrator import NEWER, Wording
 from affine_trainer.envs.alfworld.scene import difficulty, draw_scene
 from affine_trainer.envs.splits import draw_indices
-from affine_trainer.records import Split
+from affine_trainer.records import UNLIMITED, Split
 
 
 class AlfWorldGames:
@@ -19,6 +19,7 @@ class AlfWorldGames:
 
     env = "agentgym:alfworld"
     family = "embedded"
+    max_open = UNLIMITED
 
     def __init__(self, wording: Wording = NEWER, list_actions: bool = False) -> None:
         self._wording = wording

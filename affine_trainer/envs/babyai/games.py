@@ -12,7 +12,7 @@ from affine_trainer.envs.babyai.levels import LEVELS, build, level_of
 from affine_trainer.envs.babyai.state import Pieces
 from affine_trainer.envs.splits import SPLIT_RANGES, draw_indices, split_of
 from affine_trainer.errors import AffineError
-from affine_trainer.records import Split
+from affine_trainer.records import UNLIMITED, Split
 
 
 class BabyAIGames:
@@ -23,6 +23,7 @@ class BabyAIGames:
 
     env = "agentgym:babyai"
     family = "embedded"
+    max_open = UNLIMITED
 
     def __init__(self, levels: Sequence[int] = tuple(LEVELS), list_actions: bool = True) -> None:
         unknown = sorted(set(levels) - set(LEVELS))

@@ -96,5 +96,5 @@ def _minigrid_levels() -> ModuleType:
 
     # A level tells each rejected draw to stdout through this name; redirecting stdout itself would not be
     # safe with environments in threads.
-    vars(roomgrid_level)["print"] = lambda *args, **kwargs: None
+    roomgrid_level.__dict__["print"] = lambda *args, **kwargs: None
     return babyai

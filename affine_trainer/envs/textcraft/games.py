@@ -16,7 +16,7 @@ from affine_trainer.envs.textcraft.recipe_files import load_recipes
 from affine_trainer.envs.textcraft.recipes import Book
 from affine_trainer.envs.textcraft.tasks import CraftTask, draw_task
 from affine_trainer.errors import AffineError
-from affine_trainer.records import Split, seed_from
+from affine_trainer.records import UNLIMITED, Split, seed_from
 
 ENV = "agentgym:textcraft"
 MOST_DRAWS = 1000
@@ -39,6 +39,7 @@ class TextCraftGames:
 
     env = ENV
     family = "embedded"
+    max_open = UNLIMITED
 
     def __init__(self, recipes: Path | None = None) -> None:
         self._shelf = _own_books if recipes is None else _loaded_book(load_recipes(recipes), recipes)

@@ -8,7 +8,7 @@ from affine_trainer.envs.webshop.catalogue import catalogue
 from affine_trainer.envs.webshop.expert import WebShopExpert
 from affine_trainer.envs.webshop.game import WebShopGame
 from affine_trainer.envs.webshop.goals import content, difficulty, errand, kind_of
-from affine_trainer.records import Split, seed_from
+from affine_trainer.records import UNLIMITED, Split, seed_from
 
 
 class WebShopGames:
@@ -20,6 +20,7 @@ class WebShopGames:
 
     env = "agentgym:webshop"
     family = "embedded"
+    max_open = UNLIMITED
 
     def __init__(self, page_size: int = 4, repeats_instruction: bool = True) -> None:
         self._page_size = page_size

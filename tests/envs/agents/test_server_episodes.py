@@ -31,10 +31,12 @@ class Player:
     def __init__(self, games=TextCraft.games) -> None:
         self.games = games
         self.experts: dict[int, Expert] = {}
+        self.met: list[Conversation] = []  # kept alive, so that no id is given out anew
 
     def reply(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[Completion]:
         completions = []
         for conversation in conversations:
+            self.met.append(conversation)
             expert = self.experts.setdefault(id(conversation), self.games.expert(None))
             move = expert.move(conversation.messages[-1].content)
             text = f"Thought: {move.thought}\nAction: {move.action}"
