@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from affine_trainer.config import Config
 from affine_trainer.envs import task_set, task_sets
 from affine_trainer.envs.program_rows import GENERATED_FAMILIES
@@ -27,9 +29,9 @@ def open_sandbox(config: Config) -> Sandbox:
 def weight_of(env: str, config: Config) -> float:
     """The share of an environment such as `affine:sat` or `agentgym:webshop`, on any scale."""
     kind, _, name = env.partition(":")
-    if kind == "affine":
-        return dict[str, float](config.data.affine.weights)[name]
-    return dict[str, float](config.data.agentgym.weights)[name]
+    affine, agents = config.data.affine, config.data.agentgym
+    weights: Any = affine.weights if kind == "affine" else agents.weights
+    return weights[name]
 
 
 def evaluation_tasks(config: Config, sandbox: Sandbox | None) -> list[TaskGroup]:
