@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -11,7 +12,7 @@ import weakref
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from py4j import protocol
 from py4j.java_gateway import GatewayConnection, GatewayParameters, find_jar_path
@@ -29,6 +30,8 @@ JAVA_OPTIONS = (
     "-XX:hashCode=2",
 )
 OPTION_VARIABLES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
+STDERR = "stderr"
+TYPES = "object_type_ids.tsv"
 START_SECONDS = 60.0
 CALL_SECONDS = 120.0
 END_SECONDS = 5.0
@@ -61,24 +64,25 @@ class Jvm:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.num_worlds = 0
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
-        self._process = _spawn(self._stderr)
+        self._folder = Path(tempfile.mkdtemp(prefix="sciworld-"))
+        self._process = _spawn(self._folder)
         # Bound to this process: a forked child that forgets its copy must not end ours.
-        self._end = weakref.finalize(self, _end, self._process, os.getpid())
+        self._end = weakref.finalize(self, _end, self._process, self._folder, os.getpid())
         self._connection = self._connect()
         self._silence()
 
     def _connect(self) -> GatewayConnection:
-        """Read port and token, which the process writes first, and open the one connection."""
+        """Open the one connection, with the port and token that the process writes when it is ready."""
         assert self._process.stdout is not None
         watchdog = threading.Timer(START_SECONDS, self._process.kill)
         watchdog.start()
         try:
-            port, token = (self._process.stdout.readline().decode().strip() for _ in range(2))
-            parameters = GatewayParameters(port=int(port), auth_token=token, read_timeout=CALL_SECONDS)
+            said = (line.decode().strip() for line in self._process.stdout)
+            port = next(line for line in said if line.isdecimal())  # warnings of Java may come first
+            parameters = GatewayParameters(port=int(port), auth_token=next(said), read_timeout=CALL_SECONDS)
             connection = GatewayConnection(parameters)
             connection.start()
-        except (ValueError, OSError, Py4JNetworkError) as error:
+        except (StopIteration, OSError, Py4JNetworkError) as error:
             raise self._death("did not start") from error
         finally:
             watchdog.cancel()
@@ -143,11 +147,13 @@ class Jvm:
         return words[0] if words else "an exception without words"
 
     def _death(self, how: str) -> SimulatorError:
-        """End the process for good and say how it went."""
+        """End the process for good and say how it went, with the first line that it wrote."""
+        try:
+            lines = (self._folder / STDERR).read_text(errors="replace").split("\n")
+        except OSError:  # said once already
+            lines = []
+        words = next((f": {line.strip()}" for line in lines if line.strip()), "")
         self.close()
-        self._stderr.seek(0)
-        lines = self._stderr.read().decode("utf-8", "replace").splitlines()
-        words = next((f": {line.strip()}" for line in reversed(lines) if line.strip()), "")
         return SimulatorError(
             f"the simulator's Java process {how} (exit code {self._process.returncode}{words}); "
             "this play has no score, and the next one starts a new process"
@@ -189,20 +195,25 @@ def simulator_path() -> Path:
     return Path(found.origin).with_name("scienceworld.jar")
 
 
-def _spawn(stderr: IO[bytes]) -> subprocess.Popen[bytes]:
-    classpath = os.pathsep.join([str(find_jar_path()), str(simulator_path())])
+def _spawn(folder: Path) -> subprocess.Popen[bytes]:
+    """Start the process in a folder of its own, since the simulator writes its table of types there."""
+    jar = simulator_path()
+    shutil.copy(jar.with_name(TYPES), folder)
+    classpath = os.pathsep.join([os.path.abspath(find_jar_path()), str(jar)])
     command = [str(java_path()), *JAVA_OPTIONS, "-classpath", classpath, "py4j.GatewayServer"]
-    return subprocess.Popen(
-        [*command, "--die-on-broken-pipe", "--enable-auth", "0"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        env={name: value for name, value in os.environ.items() if name not in OPTION_VARIABLES},
-        start_new_session=True,  # an interrupt from the keyboard is the trainer's to handle
-    )
+    with (folder / STDERR).open("wb") as stderr:
+        return subprocess.Popen(
+            [*command, "--die-on-broken-pipe", "--enable-auth", "0"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            cwd=folder,
+            env={name: value for name, value in os.environ.items() if name not in OPTION_VARIABLES},
+            start_new_session=True,  # an interrupt from the keyboard is the trainer's to handle
+        )
 
 
-def _end(process: subprocess.Popen[bytes], owner: int) -> None:
+def _end(process: subprocess.Popen[bytes], folder: Path, owner: int) -> None:
     if os.getpid() != owner:
         return
     process.kill()
@@ -212,6 +223,7 @@ def _end(process: subprocess.Popen[bytes], owner: int) -> None:
         if pipe is not None:
             with contextlib.suppress(OSError):
                 pipe.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _value(answer: str) -> Any:

@@ -33,7 +33,7 @@ class World:
     """
 
     def __init__(self, jvm: Jvm, task: str, variation: int) -> None:
-        """Load the game and look around, which may earn some points. SimulatorError when the process fails."""
+        """Load the game and look around, which may earn points. SimulatorError when the process fails."""
         self._jvm = jvm
         self._game = (task, variation)
         self._turn = 0
