@@ -64,8 +64,9 @@ class Jvm:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.num_worlds = 0
+        command = _command()
         self._folder = Path(tempfile.mkdtemp(prefix="sciworld-"))
-        self._process = _spawn(self._folder)
+        self._process = _spawn(command, self._folder)
         # Bound to this process: a forked child that forgets its copy must not end ours.
         self._end = weakref.finalize(self, _end, self._process, self._folder, os.getpid())
         self._connection = self._connect()
@@ -195,15 +196,18 @@ def simulator_path() -> Path:
     return Path(found.origin).with_name("scienceworld.jar")
 
 
-def _spawn(folder: Path) -> subprocess.Popen[bytes]:
+def _command() -> list[str]:
+    classpath = os.pathsep.join([os.path.abspath(find_jar_path()), str(simulator_path())])
+    server = ["py4j.GatewayServer", "--die-on-broken-pipe", "--enable-auth", "0"]
+    return [str(java_path()), *JAVA_OPTIONS, "-classpath", classpath, *server]
+
+
+def _spawn(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
     """Start the process in a folder of its own, since the simulator writes its table of types there."""
-    jar = simulator_path()
-    shutil.copy(jar.with_name(TYPES), folder)
-    classpath = os.pathsep.join([os.path.abspath(find_jar_path()), str(jar)])
-    command = [str(java_path()), *JAVA_OPTIONS, "-classpath", classpath, "py4j.GatewayServer"]
+    shutil.copy(simulator_path().with_name(TYPES), folder)
     with (folder / STDERR).open("wb") as stderr:
         return subprocess.Popen(
-            [*command, "--die-on-broken-pipe", "--enable-auth", "0"],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,

@@ -11,7 +11,7 @@ from affine_trainer.records import Split
 
 
 class SimulatorTask(NamedTuple):
-    """One of the simulator's tasks; `expert_rounds` is the expert's mean, measured on ten games each."""
+    """One of the simulator's tasks; `expert_rounds` is the expert's mean, measured on four games each."""
 
     name: str
     num_variations: int
@@ -20,29 +20,29 @@ class SimulatorTask(NamedTuple):
 
 # The server leaves out growing plants, inclined planes and genetics (its tasks 5-1, 5-2, 9-x, 10-x).
 TASKS = (
-    SimulatorTask("boil", 30, 30),
-    SimulatorTask("melt", 30, 30),
-    SimulatorTask("freeze", 30, 30),
-    SimulatorTask("change-the-state-of-matter-of", 30, 30),
-    SimulatorTask("use-thermometer", 540, 20),
-    SimulatorTask("measure-melting-point-known-substance", 436, 30),
-    SimulatorTask("measure-melting-point-unknown-substance", 300, 30),
+    SimulatorTask("boil", 30, 63),
+    SimulatorTask("melt", 30, 32),
+    SimulatorTask("freeze", 30, 45),
+    SimulatorTask("change-the-state-of-matter-of", 30, 48),
+    SimulatorTask("use-thermometer", 540, 18),
+    SimulatorTask("measure-melting-point-known-substance", 436, 32),
+    SimulatorTask("measure-melting-point-unknown-substance", 300, 47),
     SimulatorTask("power-component", 20, 10),
-    SimulatorTask("power-component-renewable-vs-nonrenewable-energy", 20, 20),
+    SimulatorTask("power-component-renewable-vs-nonrenewable-energy", 20, 15),
     SimulatorTask("test-conductivity", 900, 20),
     SimulatorTask("test-conductivity-of-unknown-substances", 600, 20),
-    SimulatorTask("find-living-thing", 300, 10),
-    SimulatorTask("find-non-living-thing", 300, 10),
+    SimulatorTask("find-living-thing", 300, 12),
+    SimulatorTask("find-non-living-thing", 300, 5),
     SimulatorTask("find-plant", 300, 10),
-    SimulatorTask("find-animal", 300, 10),
-    SimulatorTask("chemistry-mix", 32, 30),
+    SimulatorTask("find-animal", 300, 14),
+    SimulatorTask("chemistry-mix", 32, 36),
     SimulatorTask("chemistry-mix-paint-secondary-color", 36, 10),
-    SimulatorTask("chemistry-mix-paint-tertiary-color", 36, 20),
-    SimulatorTask("lifespan-longest-lived", 125, 6),
-    SimulatorTask("lifespan-shortest-lived", 125, 6),
-    SimulatorTask("lifespan-longest-lived-then-shortest-lived", 125, 8),
-    SimulatorTask("identify-life-stages-1", 14, 30),
-    SimulatorTask("identify-life-stages-2", 10, 15),
+    SimulatorTask("chemistry-mix-paint-tertiary-color", 36, 16),
+    SimulatorTask("lifespan-longest-lived", 125, 7),
+    SimulatorTask("lifespan-shortest-lived", 125, 5),
+    SimulatorTask("lifespan-longest-lived-then-shortest-lived", 125, 9),
+    SimulatorTask("identify-life-stages-1", 14, 32),
+    SimulatorTask("identify-life-stages-2", 10, 9),
 )
 ENDS = tuple(accumulate(task.num_variations for task in TASKS))
 NUM_GAMES = ENDS[-1]

@@ -80,5 +80,5 @@ def _purpose(actions: Sequence[str]) -> tuple[str, str]:
 
 
 def _short(name: str) -> str:
-    """A thing's name without the place where it is or what it holds."""
-    return re.sub(r" (in|on|containing) .*", "", name)
+    """A thing's name without the place where it is."""
+    return re.sub(r" (in|on) .*", "", name)
