@@ -50,14 +50,21 @@ def test_doors_things_and_inventory_answer_in_the_simulators_words(start):
     assert said[6] == "You decide to wait for 10 iterations."
 
 
-@pytest.mark.parametrize(
-    "action", ["", "\n", "xyzzy", "open", "teleport to kitchen", "ü 漢 \x00 \udc80", "a " * 5_000, '"\\%s{}']
-)
-def test_what_is_not_understood_costs_nothing_but_the_turn(start, action):
+def test_what_is_not_understood_costs_nothing_but_the_turn(start):
     game = start(index_of("melt"))
-    outcome = game.act(action)
-    assert outcome.observation == "No known action matches that input."
-    assert (outcome.reward, outcome.score, outcome.done) == (0, 0, False)
+    for action in [
+        "",
+        "\n",
+        "xyzzy",
+        "open",
+        "teleport to kitchen",
+        "ü 漢 \x00 \udc80",
+        "a " * 5_000,
+        '"\\%s{}',
+    ]:
+        outcome = game.act(action)
+        assert outcome.observation == "No known action matches that input.", action
+        assert (outcome.reward, outcome.score, outcome.done) == (0, 0, False)
     assert game.act("open door to kitchen").observation == "The door is now open."
 
 
@@ -133,7 +140,7 @@ def test_a_snapshot_of_another_game_is_refused(start):
 
 def test_doing_nothing_earns_nothing_and_waiting_next_to_nothing(games, start):
     scores = []
-    for index in games.indices("evaluation", 10, 0):
+    for index in games.indices("evaluation", 6, 0):
         game = start(index)
         assert [game.act("").reward for _ in range(5)] == [0] * 5
         scores.append([game.act("wait1").score for _ in range(5)][-1])

