@@ -71,6 +71,7 @@ class Jvm:
         self._end = weakref.finalize(self, _end, self._process, self._folder, os.getpid())
         self._connection = self._connect()
         self._silence()
+        self._forget_folder()
 
     def _connect(self) -> GatewayConnection:
         """Open the one connection, with the port and token that the process writes when it is ready."""
@@ -93,6 +94,13 @@ class Jvm:
         """Throw away what the simulator prints; nobody reads that pipe."""
         nowhere = self.call("z:java.io.OutputStream", "nullOutputStream")
         self.call("z:java.lang.System", "setOut", self.new("java.io.PrintStream", nowhere))
+
+    def _forget_folder(self) -> None:
+        """Have Java delete its folder when it ends by itself, as with a killed trainer; the last goes first."""
+        for path in (self._folder, self._folder / TYPES, self._folder / STDERR):
+            file = self.new("java.io.File", str(path))
+            self.call(file, "deleteOnExit")
+            self.free(file)
 
     def call(self, target: str | Reference, method: str, *arguments: Any) -> Any:
         """Call a method of an object, or of a class named `z:package.Class`.

@@ -30,8 +30,14 @@ def is_running(pid):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_the_java_is_that_of_the_wheel_and_ends_with_a_killed_trainer():
-    nonsense = {**os.environ, "PATH": "", "JAVA_HOME": "/nowhere", "JAVA_TOOL_OPTIONS": "-Xmx1m"}
+def test_the_java_is_that_of_the_wheel_and_leaves_nothing_when_the_trainer_is_killed(tmp_path):
+    nonsense = {
+        **os.environ,
+        "TMPDIR": str(tmp_path),
+        "PATH": "",
+        "JAVA_HOME": "/nowhere",
+        "JAVA_TOOL_OPTIONS": "-Xmx1m",
+    }
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=nonsense
     )
@@ -44,6 +50,7 @@ def test_the_java_is_that_of_the_wheel_and_ends_with_a_killed_trainer():
     while is_running(pid):
         assert time.monotonic() < deadline, "the Java process outlived the trainer"
         time.sleep(0.05)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")
