@@ -9,6 +9,7 @@ from affine_trainer.envs.agents.game import Game, GameInfo
 from affine_trainer.envs.sciworld.expert import GoldExpert
 from affine_trainer.envs.sciworld.game import SciWorldGame
 from affine_trainer.envs.sciworld.gold import GoldPaths
+from affine_trainer.envs.sciworld.jvm import SimulatorError
 from affine_trainer.envs.sciworld.pool import MOST_JVMS, JvmPool
 from affine_trainer.envs.sciworld.table import game_at, indices_of
 from affine_trainer.envs.sciworld.world import World, gold_path
@@ -48,7 +49,14 @@ class SciWorldGames:
     def start(self, index: int) -> SciWorldGame:
         """AffineError when Java or the simulator is missing, SimulatorError when its process fails."""
         task, variation = game_at(index)
-        return SciWorldGame(index, lambda: World(self._pool.jvm(), task.name, variation))
+        return SciWorldGame(index, lambda: self._open(task.name, variation))
+
+    def _open(self, task: str, variation: int) -> World:
+        """A fresh world; in another process when the first one turns out to have died since its last play."""
+        try:
+            return World(self._pool.jvm(), task, variation)
+        except SimulatorError:
+            return World(self._pool.jvm(), task, variation)
 
     def expert(self, game: Game) -> GoldExpert:
         """The simulator's solution, played step by step; SimulatorError where it has none."""

@@ -96,7 +96,7 @@ class Jvm:
         self.call("z:java.lang.System", "setOut", self.new("java.io.PrintStream", nowhere))
 
     def _forget_folder(self) -> None:
-        """Have Java delete its folder when it ends by itself, as with a killed trainer; the last goes first."""
+        """Have Java delete its folder when it ends by itself: the trainer was killed. The last goes first."""
         for path in (self._folder, self._folder / TYPES, self._folder / STDERR):
             file = self.new("java.io.File", str(path))
             self.call(file, "deleteOnExit")

