@@ -178,9 +178,10 @@ def _spawn(theirs: socket.socket, complaints: int, layers: Layers) -> subprocess
 def _environment() -> dict[str, str]:
     """Nothing of the trainer's but where the interpreter's own library lies; the zygote clears it too.
 
-    The fixed hash seed makes the order of sets the same in every run of a program.
+    The fixed hash seed makes the order of sets the same in every run of a program. With a safe path Python
+    3.13 does not ask for the working folder, which is refused, on each missing attribute of a module.
     """
-    environment = {"PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "1"}
+    environment = {"PYTHONHASHSEED": "0", "PYTHONSAFEPATH": "1", "MALLOC_ARENA_MAX": "1"}
     if "LD_LIBRARY_PATH" in os.environ:
         environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
     return environment

@@ -12,7 +12,7 @@ PROBE_LIMITS = Limits(cpu_seconds=5.0, wall_seconds=30.0, memory_mib=128, output
 
 # Each attack must be refused with a permission error. Its line in the answer says whether it was.
 ATTACKS_TO_REFUSE = """
-import json, mmap, os, signal, socket
+import json, mmap, os, posix, signal, socket
 
 def start_process():
     if os.fork() == 0:
@@ -25,7 +25,7 @@ attacks = {
     "start a process": start_process,
     "run another program": lambda: os.execv("/bin/true", ["true"]),
     "open a file": lambda: os.open("/etc/passwd", os.O_RDONLY),
-    "look up a file": lambda: os.stat("/"),
+    "look up a file": lambda: posix.stat("/"),
     "create a file": lambda: os.open("/tmp/affine-probe", os.O_WRONLY | os.O_CREAT),
     "delete a file": lambda: os.unlink("/tmp/affine-probe"),
     "open a socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),

@@ -35,7 +35,12 @@ def test_a_zygote_shares_no_writable_memory_and_has_no_executable_one(zygote: Pa
 @pytest.mark.skipif(not IS_ROOT, reason="only root may look at a zygote")
 def test_a_zygote_knows_nothing_of_the_trainers_environment(zygote: Path) -> None:
     names = re.findall(rb"(?:^|\0)(\w+)=", (zygote / "environ").read_bytes())
-    assert set(names) <= {b"PYTHONHASHSEED", b"MALLOC_ARENA_MAX", b"LD_LIBRARY_PATH"}
+    assert set(names) <= {
+        b"PYTHONHASHSEED",
+        b"PYTHONSAFEPATH",
+        b"MALLOC_ARENA_MAX",
+        b"LD_LIBRARY_PATH",
+    }
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root may look at a zygote")
