@@ -11,7 +11,7 @@ import mmap
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 PROGRAM_NAME = "prog.py"
 WORKING_FOLDER = "/"
@@ -40,7 +40,7 @@ def _stream(number: int, mode: str, name: str, errors: str) -> TextIO:
     stream = io.TextIOWrapper(
         buffered, encoding="utf-8", errors=errors, newline="\n", line_buffering=number == 2
     )
-    stream.mode = mode  # pyright: ignore[reportAttributeAccessIssue]  # as the interpreter does; programs ask
+    vars(stream)["mode"] = mode  # as the interpreter does; programs ask for it
     return stream
 
 
@@ -157,4 +157,5 @@ def _mapping_of_whole_files(plain: type[mmap.mmap]) -> type[mmap.mmap]:
 
 def show_source(text: bytes) -> None:
     """Let tracebacks, warnings and `inspect` find the lines of the program, should they look for them."""
-    linecache.cache[PROGRAM_NAME] = (lambda: text.decode("utf-8", "replace"),)  # pyright: ignore[reportArgumentType]
+    cache = cast("dict[str, Any]", linecache.cache)
+    cache[PROGRAM_NAME] = (lambda: text.decode("utf-8", "replace"),)  # a lone function is called when needed

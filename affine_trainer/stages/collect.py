@@ -20,6 +20,7 @@ from affine_trainer.tracking import progress
 
 if TYPE_CHECKING:
     from affine_trainer.envs.stage_tasks import TaskGroup
+    from affine_trainer.sandbox import Sandbox
     from affine_trainer.stages.expert_samples import ExpertDraw, Rejections, Sample, TokenLimits
 
 READS = (
@@ -83,9 +84,13 @@ def collect(config: Config, *, force: bool = False) -> Path:
         if folder.complete:
             say(f"collect: {path} is complete, nothing to do")
             return path
-        audit = _collect(config, path)
+        from affine_trainer.envs.stage_tasks import open_sandbox
+
+        with open_sandbox(config) as sandbox:
+            audit = _collect(config, path, sandbox)
+            device = {"isolation": sandbox.level_reached}
         seconds = time.perf_counter() - began
-        folder.finish({"counts": audit["counts"], "seconds": seconds})
+        folder.finish({"counts": audit["counts"], "seconds": seconds}, device=device)
     _tell(audit, path, seconds)
     return path
 
@@ -96,25 +101,24 @@ def _inputs(config: Config) -> dict[str, Path]:
     return {name: path for name, path in paths.items() if path.exists()}
 
 
-def _collect(config: Config, path: Path) -> dict[str, Any]:
+def _collect(config: Config, path: Path, sandbox: Sandbox) -> dict[str, Any]:
     """Draw, verify and write everything; the audit as written."""
     from affine_trainer.envs import task_sets
-    from affine_trainer.envs.stage_tasks import evaluation_tasks, open_sandbox
+    from affine_trainer.envs.stage_tasks import evaluation_tasks
     from affine_trainer.stages.expert_samples import ExpertDraw, Rejections, VerdictCache
 
     limits = token_limits(config)
-    with open_sandbox(config) as sandbox:
-        evaluation = evaluation_tasks(config, sandbox)
-        sets = list(task_sets(config, sandbox).values())
-        cache = VerdictCache(path / "expert_cache.jsonl", threads=2 * config.sandbox.workers)
-        wanted = quotas(config, [tasks.env for tasks in sets])
-        rejected = {f"{tasks.env}@{tasks.family}": Rejections() for tasks in sets}
-        gathered = []
-        with progress("collect", sum(quota.total for quota in wanted), unit="tasks") as bar:
-            for tasks, quota in zip(sets, wanted, strict=True):
-                rejections = rejected[f"{tasks.env}@{tasks.family}"]
-                draw = ExpertDraw(config.seed, limits, cache, rejections, bar.advance)
-                gathered.append(_gather(tasks, quota, draw, evaluation))
+    evaluation = evaluation_tasks(config, sandbox)
+    sets = list(task_sets(config, sandbox).values())
+    cache = VerdictCache(path / "expert_cache.jsonl", threads=2 * sandbox.num_workers)
+    wanted = quotas(config, [tasks.env for tasks in sets])
+    rejected = {f"{tasks.env}@{tasks.family}": Rejections() for tasks in sets}
+    gathered = []
+    with progress("collect", sum(quota.total for quota in wanted), unit="tasks") as bar:
+        for tasks, quota in zip(sets, wanted, strict=True):
+            rejections = rejected[f"{tasks.env}@{tasks.family}"]
+            draw = ExpertDraw(config.seed, limits, cache, rejections, bar.advance)
+            gathered.append(_gather(tasks, quota, draw, evaluation))
     return _write(config, path, gathered, evaluation, rejected)
 
 
