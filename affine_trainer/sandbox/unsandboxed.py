@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -89,7 +90,7 @@ def _wait(process: subprocess.Popen[bytes], deadline: float) -> tuple[int, int, 
         if reaped:
             return NOT_STOPPED, status, usage
         if time.perf_counter() > deadline:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # it is a group of its own, with what it started
             return STOPPED_FOR_WALL, *os.wait4(process.pid, 0)[1:]
         time.sleep(0.002)
 

@@ -86,8 +86,8 @@ def test_every_kind_of_user_is_protected_at_every_level(
 ) -> None:
     found = tried(open_copy, identity, level, extent)
     assert (found["complaints"], found["differences"]) == ({}, {})
-    assert found["num_hostile"] >= (130 if extent == "all" else 15)
-    assert found["num_benign"] >= (64 if extent == "all" else 10)
+    assert found["num_hostile"] >= (240 if extent == "all" else 15)
+    assert found["num_benign"] >= (210 if extent == "all" else 10)
     assert found["level"] in reached
     assert found["uid"] == (ORDINARY_USER if identity.endswith("user") else 0)
     kept, _, is_root = IDENTITIES[identity]
