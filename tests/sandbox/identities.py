@@ -112,6 +112,21 @@ def _docker_filter(*, without_landlock: bool) -> list[Instruction]:
     return [*program, allow]
 
 
+def refuse_filters() -> None:
+    """Make this process one of a machine that lets nobody put on a filter."""
+    prctl = {"x86_64": 157, "aarch64": 167}[os.uname().machine]
+    _install(
+        [
+            Instruction(seccomp.LOAD, 0, 0, seccomp.NUMBER_OFFSET),
+            Instruction(seccomp.JUMP_IF_EQUAL, 0, 3, prctl),
+            Instruction(seccomp.LOAD, 0, 0, seccomp.ARGUMENTS_OFFSET),
+            Instruction(seccomp.JUMP_IF_EQUAL, 0, 1, libc.PR_SET_SECCOMP),
+            Instruction(seccomp.RETURN, 0, 0, 0x00050000 | errno.EPERM),
+            Instruction(seccomp.RETURN, 0, 0, seccomp.ALLOW),
+        ]
+    )
+
+
 def _install(program: list[Instruction]) -> None:
     """Needs CAP_SYS_ADMIN, so that no_new_privs stays off, as it is in Docker."""
     packed = b"".join(struct.pack("<HBBI", *instruction) for instruction in program)

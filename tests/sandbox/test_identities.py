@@ -95,6 +95,27 @@ def test_every_kind_of_user_is_protected_at_every_level(
         assert int(found["capabilities"], 16) == (sum(1 << number for number in kept) if is_root else 0)
 
 
+def test_a_machine_that_allows_no_filter_is_refused_in_words_and_used_on_request_only() -> None:
+    script = (
+        "from affine_trainer.errors import AffineError\n"
+        "from affine_trainer.sandbox import Sandbox\n"
+        "from affine_trainer.sandbox.check import examine\n"
+        "from tests.sandbox.identities import refuse_filters\n"
+        "refuse_filters()\n"
+        "found = examine()\n"
+        "print(found.level, found.layers['seccomp'], found.reason)\n"
+        "with Sandbox(1, allow_unsandboxed=True) as sandbox:\n"
+        "    print(sandbox.run('print(7)', '').stdout.strip(), sandbox.level_reached)\n"
+        "try:\n    Sandbox(1).run('print(7)', '')\n"
+        "except AffineError as error:\n    print(error)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    level, used, refused = ran.stdout.splitlines()
+    assert level.startswith("none False the sandbox could not be set up: [Errno 1]"), ran
+    assert used == "7 none" and "WITHOUT isolation" in ran.stderr
+    assert "cannot be isolated on this machine (the sandbox could not be set up" in refused
+
+
 def test_the_emulated_filter_has_a_number_for_each_call_on_x86_64() -> None:
     assert set(DOCKER_REFUSES.split()) <= X86_64.keys() | X86_64_ONLY_HERE.keys()
     assert len(set(DOCKER_REFUSES.split())) == len(DOCKER_REFUSES.split())
