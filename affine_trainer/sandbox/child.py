@@ -66,7 +66,9 @@ def confine(job: Job, confinement: Confinement) -> bytes:
 
 def _limit_resources(request: Request, confinement: Confinement) -> None:
     memory = confinement.base_memory_bytes + request.memory_bytes
-    cpu = math.ceil(request.cpu_seconds) + 1  # the zygote is exact; this is for when it cannot keep up
+    # The zygote is exact; this is for when it cannot keep up. Wide, since the kernel counts whole ticks here,
+    # and on a busy machine has charged programs for a third more than they used.
+    cpu = 2 + math.ceil(3 * request.cpu_seconds)
     output = request.output_bytes + 1  # the byte too many that tells a full output from a cut one
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))

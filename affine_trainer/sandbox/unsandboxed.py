@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import signal
@@ -55,7 +56,8 @@ def run(program: bytes, stdin: bytes, limits: Limits) -> ProgramRun:
 
 
 def _execute(folder: Path, limits: Limits) -> Report:
-    arguments = [str(folder / "prog.py"), str(round(limits.cpu_seconds) + 1), str(limits.output_bytes + 1)]
+    cpu, output = math.ceil(limits.cpu_seconds) + 1, limits.output_bytes + 1
+    arguments = [str(folder / "prog.py"), str(cpu), str(output)]
     begin = time.perf_counter()
     with (
         open(folder / "stdin", "rb") as stdin,

@@ -80,7 +80,8 @@ def judge(report: Report, limits: Limits, *, output_was_cut: bool, stderr: str) 
         return "violation"
     if output_was_cut or report.signal == signal.SIGXFSZ:
         return "output_limit"
-    if report.cpu_seconds >= limits.cpu_seconds:  # by the clock alone, however it ended: load changes nothing
+    # By the clock, however it ended: load changes nothing. The signal is by the kernel's own coarse count.
+    if report.cpu_seconds >= limits.cpu_seconds or report.signal == signal.SIGXCPU:
         return "cpu_timeout"
     if report.stopped == STOPPED_FOR_WALL:
         return "wall_timeout"

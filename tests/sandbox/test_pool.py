@@ -87,6 +87,11 @@ def test_cpu_time_is_bounded_by_the_limit_of_the_run(sandbox: Sandbox) -> None:
     assert 0.3 <= run.cpu_seconds < 0.35
 
 
+def test_a_program_that_the_kernel_stops_for_its_cpu_time_is_one_that_used_it(sandbox: Sandbox) -> None:
+    program = "import os, signal\nos.kill(os.getpid(), signal.SIGXCPU)"
+    assert sandbox.run(program, "").verdict == "cpu_timeout"
+
+
 def test_a_sleeper_is_stopped_at_the_wall_limit(sandbox: Sandbox) -> None:
     run = sandbox.run("import time\ntime.sleep(50)", "", Limits(wall_seconds=0.3))
     assert run.verdict == "wall_timeout" and run.wall_seconds < 10
