@@ -59,9 +59,9 @@ class Worker:
         self._last_words = os.fdopen(os.memfd_create("zygote-stderr"), "rb", buffering=0)
         try:
             self._process = _spawn(theirs, self._last_words.fileno(), layers)
-            self.hello = self._wait_for_hello()
         finally:
-            theirs.close()
+            theirs.close()  # now, so that the other end's death is noticed
+        self.hello = self._wait_for_hello()
         self._zygote_pid = self._find_zygote()
         self._rss_bytes_at_start = self.rss_bytes
 

@@ -22,9 +22,10 @@ from affine_trainer.sandbox.seccomp import Instruction
 from affine_trainer.sandbox.syscalls import X86_64, architecture
 from tests.sandbox.corpus import BENIGN, HOSTILE
 from tests.sandbox.trap import set_trap
-from tests.sandbox.trial import NOT_GREEDY, complaint, difference
+from tests.sandbox.trial import NOT_GREEDY, attack, complaint, difference
 
 ORDINARY_USER = 54321
+THREAD_BOMB = next(program for program in HOSTILE if program.name == "thread bomb by hand")
 QUICK_STEP = 7  # of the programs that are not greedy, one in so many
 
 # chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service net_raw sys_chroot mknod
@@ -142,6 +143,7 @@ def try_corpus(wanted: Level, *, everything: bool) -> dict[str, Any]:
     benign = BENIGN if everything else BENIGN[::QUICK_STEP]
     complaints: dict[str, str | None] = {}
     differences: dict[str, str | None] = {}
+    threads = ""
     worker = Worker(layers_for(wanted))
     found = probes.level(probes.probe(worker))
     with set_trap() as trap, tempfile.TemporaryDirectory() as folder:
@@ -150,6 +152,7 @@ def try_corpus(wanted: Level, *, everything: bool) -> dict[str, Any]:
                 complaints[program.name] = complaint(worker, trap, program)
             for program in benign:
                 differences[program.name] = difference(worker, program, Path(folder))
+            threads = attack(worker, trap, THREAD_BOMB).stdout
         except WorkerDied as error:
             complaints[f"after {len(complaints)} hostile and {len(differences)} benign"] = str(error)
     worker.close()
@@ -161,6 +164,7 @@ def try_corpus(wanted: Level, *, everything: bool) -> dict[str, Any]:
         "differences": {name: text for name, text in differences.items() if text},
         "capabilities": _status("CapEff"),
         "uid": os.getuid(),
+        "threads": int(threads or 0),
     }
 
 
