@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from affine_trainer.config import Config
+from affine_trainer.config.cores import usable_cores
 from affine_trainer.errors import DataError
 
 # hidden and intermediate size, layers, heads, key-value heads, tied embeddings
@@ -226,7 +227,8 @@ def _generation(config: Config, model: Architecture, rows: int, weight_bytes: in
 
 
 def _sandbox(config: Config) -> int:
-    return config.sandbox.workers * SANDBOX_WORKER_BYTES + config.data.affine.buffer_size * 8192
+    workers = config.sandbox.workers or usable_cores()
+    return workers * SANDBOX_WORKER_BYTES + config.data.affine.buffer_size * 8192
 
 
 def _weights_in_bf16(config: Config, on_gpu: bool) -> bool:

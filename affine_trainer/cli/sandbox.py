@@ -128,6 +128,7 @@ def table(found: Examination) -> list[str]:
     if found.layers:
         lines += ["", f"layers of a worker (Python {found.python})"]
         lines += [f"  {LAYER_NAMES[name]:<22}{in_words(state)}" for name, state in found.layers.items()]
+    if found.probes:
         lines += ["", "attacks tried now"]
         lines += [
             f"  {name:<24}{'contained' if held else 'NOT contained'}" for name, held in found.probes.items()

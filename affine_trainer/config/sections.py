@@ -243,7 +243,7 @@ class TrackingConfig(Section):
 class SandboxConfig(Section):
     """Limits of one run of a model-written program."""
 
-    workers: int = Field(default=2, ge=1, le=1024)
+    workers: int | None = Field(default=None, ge=1, le=1024, description="null: one for each usable core")
     cpu_seconds: float = Field(default=1.0, gt=0.0, le=600.0)
     wall_seconds: float = Field(default=30.0, gt=0.0, le=3600.0)
     memory_mib: int = Field(default=512, ge=32, le=65536)

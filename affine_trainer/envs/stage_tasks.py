@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from affine_trainer.config import Config
+from affine_trainer.config.cores import usable_cores
 from affine_trainer.envs import task_set, task_sets
 from affine_trainer.envs.program_rows import GENERATED_FAMILIES
 from affine_trainer.records import Task, TaskGroup, TaskSet
@@ -22,7 +23,9 @@ def open_sandbox(config: Config) -> Sandbox:
         output_bytes=config.sandbox.output_bytes,
     )
     return Sandbox(
-        workers=config.sandbox.workers, limits=limits, allow_unsandboxed=config.sandbox.allow_unsandboxed
+        workers=config.sandbox.workers or usable_cores(),
+        limits=limits,
+        allow_unsandboxed=config.sandbox.allow_unsandboxed,
     )
 
 

@@ -1,37 +1,28 @@
-"""One run: the last confinements of a forked child, and the program in an interpreter made to look usual."""
+"""One run: the last confinements of a forked child, the program, and what the interpreter does at exit."""
 
 from __future__ import annotations
 
-import _sitebuiltins
 import atexit
 import builtins
+import contextlib
 import gc
-import io
 import math
 import os
 import resource
 import signal
 import sys
 import types
-from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn, TextIO
+from typing import NamedTuple, NoReturn, TextIO
 
 from affine_trainer.sandbox import libc
-from affine_trainer.sandbox.lockdown import MAX_OPEN_FILES
+from affine_trainer.sandbox.lockdown import MAX_OPEN_FILES, limit
 from affine_trainer.sandbox.protocol import Request
 from affine_trainer.sandbox.seccomp import Filter
+from affine_trainer.sandbox.surroundings import PROGRAM_NAME, show_source
 
-PROGRAM_NAME = "prog.py"
-MAX_THREADS = 64
 SETUP_FAILED = 97
 FLUSH_FAILED = 120  # what CPython exits with
-STANDARD_DEVICES = {
-    "/dev/stdin": 0,
-    "/dev/stdout": 1,
-    "/dev/stderr": 2,
-    "/dev/fd/0": 0,
-    "/proc/self/fd/0": 0,
-}
+LEAST_C_LONG = -(1 << 63)
 
 
 class Confinement(NamedTuple):
@@ -39,7 +30,7 @@ class Confinement(NamedTuple):
 
     zygote: int
     filter: Filter | None
-    limit_threads: bool
+    max_tasks: int
     base_memory_bytes: int
     started: int
     streams: tuple[TextIO, TextIO, TextIO]
@@ -50,69 +41,6 @@ class Job(NamedTuple):
 
     request: Request
     descriptors: list[int]
-
-
-def standard_streams() -> tuple[TextIO, TextIO, TextIO]:
-    """Text streams over descriptors 0, 1 and 2, made before these point at a run's data."""
-    stdin = io.TextIOWrapper(
-        io.BufferedReader(io.FileIO(0, "r", closefd=False)),
-        encoding="utf-8",
-        errors="surrogateescape",
-        newline="\n",
-    )
-    stdout = io.TextIOWrapper(
-        io.BufferedWriter(io.FileIO(1, "w", closefd=False)),
-        encoding="utf-8",
-        errors="surrogateescape",
-        newline="\n",
-    )
-    stderr = io.TextIOWrapper(
-        io.BufferedWriter(io.FileIO(2, "w", closefd=False)),
-        encoding="utf-8",
-        errors="backslashreplace",
-        newline="\n",
-        line_buffering=True,
-    )
-    return stdin, stdout, stderr
-
-
-def look_usual() -> None:
-    """Give programs what the `site` module and the machine's devices would have given them."""
-    for name in ("exit", "quit"):
-        setattr(builtins, name, _sitebuiltins.Quitter(name, "Ctrl-D (i.e. EOF)"))
-    builtins.open = _open_with_standard_devices(io.open, os.dup)
-    os.fstat = _fstat_by_length(os.fstat, os.lseek)
-    sys.argv = [PROGRAM_NAME]
-    sys.path[:] = [""]
-    os.environ.clear()
-
-
-def _open_with_standard_devices(
-    open_file: Callable[..., Any], duplicate: Callable[[int], int]
-) -> Callable[..., Any]:
-    def open(file: Any, *arguments: Any, **options: Any) -> Any:
-        if isinstance(file, str) and file in STANDARD_DEVICES:
-            file = duplicate(STANDARD_DEVICES[file])
-        return open_file(file, *arguments, **options)
-
-    return open
-
-
-def _fstat_by_length(
-    fstat: Callable[[int], os.stat_result], seek: Callable[[int, int, int], int]
-) -> Callable[[int], os.stat_result]:
-    """The C library may spell fstat in a way the filter refuses; programs ask it for the length of stdin."""
-
-    def stat_of(fd: int) -> os.stat_result:
-        try:
-            return fstat(fd)
-        except PermissionError:
-            position = seek(fd, 0, os.SEEK_CUR)
-            length = seek(fd, 0, os.SEEK_END)
-            seek(fd, position, os.SEEK_SET)
-            return os.stat_result((0o100600, 0, 0, 1, 0, 0, length, 0, 0, 0))
-
-    return stat_of
 
 
 def confine(job: Job, confinement: Confinement) -> bytes:
@@ -138,13 +66,14 @@ def confine(job: Job, confinement: Confinement) -> bytes:
 
 def _limit_resources(request: Request, confinement: Confinement) -> None:
     memory = confinement.base_memory_bytes + request.memory_bytes
-    cpu = math.ceil(request.cpu_seconds) + 1  # the zygote is exact; this is for when it cannot keep up
+    # The zygote is exact; this is for when it cannot keep up. Wide, since the kernel counts whole ticks here,
+    # and on a busy machine has charged programs for a third more than they used.
+    cpu = 2 + math.ceil(3 * request.cpu_seconds)
     output = request.output_bytes + 1  # the byte too many that tells a full output from a cut one
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (output, output))
-    if confinement.limit_threads:
-        resource.setrlimit(resource.RLIMIT_NPROC, (MAX_THREADS, MAX_THREADS))
+    limit(resource.RLIMIT_NPROC, confinement.max_tasks)
 
 
 def run(job: Job, confinement: Confinement) -> NoReturn:
@@ -160,6 +89,7 @@ def run(job: Job, confinement: Confinement) -> NoReturn:
     module = types.ModuleType("__main__")
     module.__dict__.update(__builtins__=builtins, __file__=PROGRAM_NAME)
     sys.modules["__main__"] = module
+    show_source(text)
     code = _execute(text, module)
     os._exit(_finish(module, code))
 
@@ -169,19 +99,24 @@ def _execute(text: bytes, module: types.ModuleType) -> int:
     try:
         exec(compile(text, PROGRAM_NAME, "exec", dont_inherit=True), module.__dict__)
     except SystemExit as error:
-        return _exit_code(error.code)
+        return _exit_code(error)
     except BaseException as error:
         _show(error)
         return 1
     return 0
 
 
-def _exit_code(code: object) -> int:
-    if code is None:
-        return 0
-    if isinstance(code, int):
-        return code & 0xFF
-    print(code, file=sys.stderr)
+def _exit_code(error: SystemExit) -> int:
+    try:
+        code = error.code
+        if code is None:
+            return 0
+        if isinstance(code, int):
+            return code & 0xFF if LEAST_C_LONG <= code <= -1 - LEAST_C_LONG else 0xFF
+        if sys.stderr is not None:
+            print(code, file=sys.stderr)
+    except BaseException:  # the interpreter too lets a code that cannot be printed pass in silence
+        return 1
     return 1
 
 
@@ -207,20 +142,31 @@ def _drop_variables(frames: types.TracebackType | None) -> None:
 
 
 def _finish(module: types.ModuleType, code: int) -> int:
-    """What the interpreter does at exit: join threads, exit handlers, finalisers of globals, flush."""
+    """What the interpreter does at exit: join threads, exit handlers, flush, finalisers of globals."""
+    threading = sys.modules.get("threading")
     try:
-        threading = sys.modules.get("threading")
         if threading is not None:
             threading._shutdown()  # also stops the workers of executors, which no public call does
         atexit._run_exitfuncs()
-        if threading is None or threading.active_count() == 1:
-            module.__dict__.clear()
     except BaseException as error:
         _show(error)
-    for stream in (sys.stdout, sys.__stdout__, sys.stderr):
+    flushed = _flush()
+    with contextlib.suppress(BaseException):
+        if threading is None or threading.active_count() == 1:
+            sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+            module.__dict__.clear()
+    _flush()  # what the finalisers printed
+    return code if flushed else FLUSH_FAILED
+
+
+def _flush() -> bool:
+    """Flush the standard streams; False where one that is open cannot be."""
+    flushed = True
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name, None)
         try:
-            if stream is not None:
+            if stream is not None and not getattr(stream, "closed", False):
                 stream.flush()
         except BaseException:
-            code = FLUSH_FAILED
-    return code
+            flushed = False
+    return flushed

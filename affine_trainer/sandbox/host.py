@@ -59,9 +59,9 @@ class Worker:
         self._last_words = os.fdopen(os.memfd_create("zygote-stderr"), "rb", buffering=0)
         try:
             self._process = _spawn(theirs, self._last_words.fileno(), layers)
-            self.hello = self._wait_for_hello()
         finally:
-            theirs.close()
+            theirs.close()  # now, so that the other end's death is noticed
+        self.hello = self._wait_for_hello()
         self._zygote_pid = self._find_zygote()
         self._rss_bytes_at_start = self.rss_bytes
 
@@ -178,9 +178,10 @@ def _spawn(theirs: socket.socket, complaints: int, layers: Layers) -> subprocess
 def _environment() -> dict[str, str]:
     """Nothing of the trainer's but where the interpreter's own library lies; the zygote clears it too.
 
-    The fixed hash seed makes the order of sets the same in every run of a program.
+    The fixed hash seed makes the order of sets the same in every run of a program. With a safe path Python
+    3.13 does not ask for the working folder, which is refused, on each missing attribute of a module.
     """
-    environment = {"PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "1"}
+    environment = {"PYTHONHASHSEED": "0", "PYTHONSAFEPATH": "1", "MALLOC_ARENA_MAX": "1"}
     if "LD_LIBRARY_PATH" in os.environ:
         environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
     return environment

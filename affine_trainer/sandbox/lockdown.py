@@ -33,6 +33,7 @@ NUM_SPARE_UIDS_16_BIT = 4096
 WRITABLE_FOLDERS = ("/tmp", "/dev/shm", "/var/tmp")
 MAX_OPEN_FILES = 64
 STACK_BYTES = 64 << 20
+MOST_TASKS = 1 << 22  # the kernel's own bound
 LAST_TO_SURVIVE = b"1000"  # the out-of-memory killer's first choice
 
 
@@ -47,6 +48,13 @@ def volunteer_for_the_out_of_memory_killer() -> None:
     """Programs, not the trainer, are to be killed when memory runs out."""
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as score:
         score.write(LAST_TO_SURVIVE)
+
+
+def tasks_on_the_machine() -> int:
+    """How many processes and threads there are, of all users; the most there can be where nothing tells."""
+    with contextlib.suppress(OSError, ValueError, IndexError), open("/proc/loadavg") as load:
+        return int(load.read().split()[3].split("/")[1])
+    return MOST_TASKS
 
 
 def enter_namespaces() -> tuple[str, ...]:
@@ -144,9 +152,18 @@ def become_spare_user(process: int) -> bool:
 
 def limit(kind: int, value: int) -> None:
     """Set both limits of a resource to `value`, or to the hard limit where that is lower already."""
-    _, hard = resource.getrlimit(kind)
-    lowest = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    lowest = _at_most(value, resource.getrlimit(kind)[1])
     resource.setrlimit(kind, (lowest, lowest))
+
+
+def _at_most(value: int, hard: int) -> int:
+    return value if hard == resource.RLIM_INFINITY else min(value, hard)
+
+
+def _deepen_the_stack() -> None:
+    """Programs that recurse raise the limit further, and may: the limit on memory holds for the stack too."""
+    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    resource.setrlimit(resource.RLIMIT_STACK, (_at_most(STACK_BYTES, hard), hard))
 
 
 def give_up_privileges(layers: Layers, process: int) -> tuple[bool, bool, int]:
@@ -168,7 +185,7 @@ def give_up_privileges(layers: Layers, process: int) -> tuple[bool, bool, int]:
     limit(resource.RLIMIT_MSGQUEUE, 0)
     limit(resource.RLIMIT_SIGPENDING, 64)
     limit(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
-    limit(resource.RLIMIT_STACK, STACK_BYTES)
+    _deepen_the_stack()
     return in_empty_root, is_spare_user, landlock_version
 
 

@@ -102,6 +102,16 @@ class Sandbox:
         return self._level or "none"
 
     @property
+    def level_reached(self) -> Level | None:
+        """As `isolation`, for a manifest: None where no program has been run."""
+        return self._level
+
+    @property
+    def num_workers(self) -> int:
+        """How many programs run at the same time."""
+        return len(self._slots)
+
+    @property
     def worker_pids(self) -> list[int]:
         """The processes of the workers that have been started."""
         return [slot.pid for slot in self._slots if slot.pid is not None]

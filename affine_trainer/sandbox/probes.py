@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from affine_trainer.sandbox.host import Worker
+from affine_trainer.sandbox.host import Worker, WorkerDied
 from affine_trainer.sandbox.protocol import Layers
 from affine_trainer.sandbox.verdicts import Level, Limits, ProgramRun
 
@@ -12,7 +12,7 @@ PROBE_LIMITS = Limits(cpu_seconds=5.0, wall_seconds=30.0, memory_mib=128, output
 
 # Each attack must be refused with a permission error. Its line in the answer says whether it was.
 ATTACKS_TO_REFUSE = """
-import json, mmap, os, signal, socket
+import json, mmap, os, posix, signal, socket
 
 def start_process():
     if os.fork() == 0:
@@ -25,7 +25,7 @@ attacks = {
     "start a process": start_process,
     "run another program": lambda: os.execv("/bin/true", ["true"]),
     "open a file": lambda: os.open("/etc/passwd", os.O_RDONLY),
-    "look up a file": lambda: os.stat("/"),
+    "look up a file": lambda: posix.stat("/"),
     "create a file": lambda: os.open("/tmp/affine-probe", os.O_WRONLY | os.O_CREAT),
     "delete a file": lambda: os.unlink("/tmp/affine-probe"),
     "open a socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
@@ -47,6 +47,7 @@ print(json.dumps(answers))
 """
 
 # A call that only an attack makes must end the program.
+TRACING = "trace a process"
 ATTACK_TO_KILL = """
 import ctypes
 ctypes.CDLL(None).ptrace(0, 0, 0, 0)
@@ -54,12 +55,17 @@ ctypes.CDLL(None).ptrace(0, 0, 0, 0)
 
 
 def probe(worker: Worker) -> dict[str, bool]:
-    """Attack from inside the worker; what was tried, and whether it was contained. Raises WorkerDied."""
+    """Attack from inside the worker; what was tried, and whether it was contained.
+
+    Raises WorkerDied, also where the worker starts no program.
+    """
     refused = worker.run(ATTACKS_TO_REFUSE.encode(), b"", PROBE_LIMITS)
+    if refused.verdict == "sandbox_error":
+        raise WorkerDied(refused.stderr or "the sandbox process started no program")
     killed = worker.run(ATTACK_TO_KILL.encode(), b"", PROBE_LIMITS)
     return {
         **_answers(refused),
-        "trace a process": killed.verdict == "violation",
+        TRACING: killed.verdict == "violation",
         "reach the file system": worker.hello.files_closed,
         "reach the trainer": worker.hello.identity_closed,
     }

@@ -29,6 +29,8 @@ PID_PLACEHOLDER = 0x7FFFFFFE  # above any pid; replaced in each child by its own
 SIGKILL = 9
 PROT_EXEC = 4
 AF_UNIX = 1
+MSG_OOB = 1
+RLIMIT_CPU = 0
 
 # CLONE_VM|FS|FILES|SIGHAND|THREAD|SYSVSEM|SETTLS|PARENT_SETTID|CHILD_CLEARTID; musl adds CLONE_DETACHED.
 THREAD_FLAGS = (0x3D0F00, 0x7D0F00)
@@ -41,16 +43,20 @@ HARMLESS_FUTEXES = (0, 1, 3, 4, 5, 9, 10)
 FUTEX_OPERATION = 0x7F
 # MADV_NORMAL, RANDOM, SEQUENTIAL, WILLNEED, DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE, DONTDUMP, DODUMP
 HARMLESS_MADVICE = (0, 1, 2, 3, 4, 8, 14, 15, 16, 17)
+# CLOCK_REALTIME, MONOTONIC, PROCESS_CPUTIME_ID, THREAD_CPUTIME_ID, MONOTONIC_RAW, two COARSE, BOOTTIME, TAI;
+# a clock made of a pid tells of any process whether it is there and how much it works
+HARMLESS_CLOCKS = (0, 1, 2, 3, 4, 5, 6, 7, 11)
 
 ALLOWED = """
     read write munmap brk mremap rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack
-    clock_gettime lseek close fstat pread64 pwrite64 readv writev
-    clock_getres clock_nanosleep nanosleep gettimeofday time times getrusage sched_yield sched_getaffinity
+    lseek close fstat pread64 pwrite64 readv writev nanosleep gettimeofday time times getrusage sched_yield
     getrandom getpid gettid getppid getuid geteuid getgid getegid exit exit_group restart_syscall
-    set_robust_list get_robust_list rseq uname sysinfo getrlimit setrlimit
+    set_robust_list rseq uname sysinfo getrlimit
     getitimer setitimer alarm pause dup dup2 dup3 pipe pipe2 poll ppoll select pselect6
     epoll_create1 epoll_ctl epoll_wait epoll_pwait getsockname shutdown
 """
+
+CLOCK_CALLS = "clock_gettime clock_getres clock_nanosleep"
 
 # newfstatat with AT_EMPTY_PATH is how newer C libraries spell fstat, but the path is out of the filter's
 # sight, and with it the metadata of every file would be readable.
@@ -145,6 +151,42 @@ def _signal_to_self(signal_argument: int) -> list[Instruction]:
     ]
 
 
+def _limit_on_anything_but_cpu_time() -> list[Instruction]:
+    """setrlimit: the kernel sends SIGKILL where CPU time ends, and that is always to come from outside."""
+    return [
+        _low_half(0),
+        Instruction(JUMP_IF_EQUAL, 0, 1, RLIMIT_CPU),
+        _return(_refuse(errno.EPERM)),
+        _return(ALLOW),
+    ]
+
+
+def _own_limits() -> list[Instruction]:
+    """prlimit64: any limit of oneself may be read, and set but for that on CPU time."""
+    return [
+        _low_half(0),
+        Instruction(JUMP_IF_EQUAL, 1, 0, 0),
+        _return(_refuse(errno.EPERM)),
+        _low_half(1),
+        Instruction(JUMP_IF_EQUAL, 1, 0, RLIMIT_CPU),
+        _return(ALLOW),
+        *_argument_is_null(2, errno.EPERM),
+    ]
+
+
+def _to_the_other_end() -> list[Instruction]:
+    """Only the two ends of a pair exist: an address would reach for another socket.
+
+    Data out of band is a source of kernel bugs that no program has use for.
+    """
+    return [
+        _low_half(3),
+        Instruction(JUMP_IF_ANY_BIT, 0, 1, MSG_OOB),
+        _return(_refuse(errno.EOPNOTSUPP)),
+        *_argument_is_null(4, errno.EPERM),
+    ]
+
+
 def _conditional() -> dict[str, list[Instruction]]:
     """The system calls that are allowed with some arguments only."""
     return {
@@ -155,14 +197,16 @@ def _conditional() -> dict[str, list[Instruction]]:
         "madvise": _argument_in(1, HARMLESS_MADVICE, errno.EINVAL),
         "ioctl": _argument_in(1, HARMLESS_IOCTLS, errno.ENOTTY),
         "fcntl": _argument_in(1, HARMLESS_FCNTLS, errno.EPERM),
-        "prlimit64": _argument_in(0, (0,), errno.EPERM),
+        "prlimit64": _own_limits(),
+        "setrlimit": _limit_on_anything_but_cpu_time(),
+        **{name: _argument_in(0, HARMLESS_CLOCKS, errno.EINVAL) for name in CLOCK_CALLS.split()},
+        "sched_getaffinity": _argument_in(0, (0, PID_PLACEHOLDER), errno.EPERM),
         "clone": _argument_in(0, THREAD_FLAGS, errno.EPERM),
         "kill": _signal_to_self(1),
         "tgkill": _signal_to_self(2),
         "socketpair": _argument_in(0, (AF_UNIX,), errno.EPERM),
-        # Only the two ends of a pair exist: an address would reach for another socket.
-        "sendto": _argument_is_null(4, errno.EPERM),
-        "recvfrom": _argument_is_null(4, errno.EPERM),
+        "sendto": _to_the_other_end(),
+        "recvfrom": _to_the_other_end(),
     }
 
 

@@ -24,7 +24,7 @@ X86_64 = _numbers(
     clock_gettime 228  clock_nanosleep 230  clone 56  clone3 435  close 3  delete_module 176  dup 32
     dup2 33  dup3 292  epoll_create1 291  epoll_ctl 233  epoll_pwait 281  epoll_wait 232  exit 60
     exit_group 231  faccessat 269  faccessat2 439  fcntl 72  finit_module 313  fsmount 432  fsopen 430
-    fstat 5  futex 202  get_robust_list 274  getcwd 79  getdents64 217  getegid 108  geteuid 107
+    fstat 5  futex 202  getcwd 79  getdents64 217  getegid 108  geteuid 107
     getgid 104  getitimer 36  getpid 39  getppid 110  getrandom 318  getrlimit 97  getrusage 98
     getsockname 51  gettid 186  gettimeofday 96  getuid 102  init_module 175  io_uring_enter 426
     io_uring_register 427  io_uring_setup 425  ioctl 16  ioperm 173  iopl 172  kcmp 312
@@ -47,7 +47,7 @@ AARCH64 = _numbers(
     acct 89  add_key 217  bpf 280  brk 214  chroot 51  clock_getres 114  clock_gettime 113
     clock_nanosleep 115  clone 220  clone3 435  close 57  delete_module 106  dup 23  dup3 24
     epoll_create1 20  epoll_ctl 21  epoll_pwait 22  exit 93  exit_group 94  faccessat 48  faccessat2 439
-    fcntl 25  finit_module 273  fsmount 432  fsopen 430  fstat 80  futex 98  get_robust_list 100
+    fcntl 25  finit_module 273  fsmount 432  fsopen 430  fstat 80  futex 98
     getcwd 17  getdents64 61  getegid 177  geteuid 175  getgid 176  getitimer 102  getpid 172
     getppid 173  getrandom 278  getrlimit 163  getrusage 165  getsockname 204  gettid 178
     gettimeofday 169  getuid 174  init_module 105  io_uring_enter 426  io_uring_register 427

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -54,7 +56,8 @@ def run(program: bytes, stdin: bytes, limits: Limits) -> ProgramRun:
 
 
 def _execute(folder: Path, limits: Limits) -> Report:
-    arguments = [str(folder / "prog.py"), str(round(limits.cpu_seconds) + 1), str(limits.output_bytes + 1)]
+    cpu, output = math.ceil(limits.cpu_seconds) + 1, limits.output_bytes + 1
+    arguments = [str(folder / "prog.py"), str(cpu), str(output)]
     begin = time.perf_counter()
     with (
         open(folder / "stdin", "rb") as stdin,
@@ -89,7 +92,7 @@ def _wait(process: subprocess.Popen[bytes], deadline: float) -> tuple[int, int, 
         if reaped:
             return NOT_STOPPED, status, usage
         if time.perf_counter() > deadline:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # it is a group of its own, with what it started
             return STOPPED_FOR_WALL, *os.wait4(process.pid, 0)[1:]
         time.sleep(0.002)
 

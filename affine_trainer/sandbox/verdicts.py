@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 from dataclasses import dataclass
 from typing import Literal
@@ -22,6 +23,7 @@ Verdict = Literal[
 Level = Literal["strong", "standard", "basic", "none"]
 LEVELS: tuple[Level, ...] = ("none", "basic", "standard", "strong")  # weakest first
 LARGEST_LIMIT = 1_000_000_000
+NO_MEMORY = f"OSError: [Errno {errno.ENOMEM}]"  # what mmap raises
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ def judge(report: Report, limits: Limits, *, output_was_cut: bool, stderr: str) 
         return "violation"
     if output_was_cut or report.signal == signal.SIGXFSZ:
         return "output_limit"
-    if report.cpu_seconds >= limits.cpu_seconds:  # by the clock alone, however it ended: load changes nothing
+    # By the clock, however it ended: load changes nothing. The signal is by the kernel's own coarse count.
+    if report.cpu_seconds >= limits.cpu_seconds or report.signal == signal.SIGXCPU:
         return "cpu_timeout"
     if report.stopped == STOPPED_FOR_WALL:
         return "wall_timeout"
@@ -86,9 +89,9 @@ def judge(report: Report, limits: Limits, *, output_was_cut: bool, stderr: str) 
         return "sandbox_error"  # the filter lets no program send it: somebody outside did
     if report.exit_code == 0:
         return "ok"
-    return "memory" if _ends_with_memory_error(stderr) else "error"
+    return "memory" if _ends_for_want_of_memory(stderr) else "error"
 
 
-def _ends_with_memory_error(stderr: str) -> bool:
-    lines = stderr.rstrip().rsplit("\n", 1)
-    return lines[-1].split(":")[0] == "MemoryError"
+def _ends_for_want_of_memory(stderr: str) -> bool:
+    last_line = stderr.rstrip().rsplit("\n", 1)[-1]
+    return last_line.startswith(NO_MEMORY) or last_line.split(":")[0] == "MemoryError"

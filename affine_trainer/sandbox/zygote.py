@@ -19,7 +19,7 @@ import time
 from importlib.machinery import PathFinder
 from typing import NoReturn
 
-from affine_trainer.sandbox import child, lockdown
+from affine_trainer.sandbox import child, lockdown, surroundings
 from affine_trainer.sandbox.protocol import (
     NOT_STOPPED,
     PACKAGE,
@@ -42,11 +42,14 @@ PRELOADED = """
     time traceback types typing
 """
 EXTENSIONS = """
-    _bisect _blake2 _bz2 _contextvars _csv _datetime _decimal _heapq _json _lzma
-    _md5 _opcode _pickle _posixsubprocess _queue _random _sha1 _sha2 _sha256 _sha3 _sha512 _socket
-    _statistics _struct _uuid array binascii cmath fcntl math mmap pyexpat resource select unicodedata
-    zlib
+    _bisect _blake2 _bz2 _codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr _codecs_tw
+    _contextvars _csv _datetime _decimal _elementtree _heapq _json _lsprof _lzma _md5 _multibytecodec
+    _multiprocessing _opcode _pickle _posixsubprocess _queue _random _sha1 _sha2 _sha256 _sha3 _sha512
+    _socket _sqlite3 _statistics _struct _uuid _zoneinfo array binascii cmath fcntl math mmap pyexpat
+    resource select termios unicodedata zlib
 """
+MAX_THREADS = 64
+MAX_THREADS_BESIDE_OTHERS = 4096  # where the user's other tasks count too, and may become more
 LONGEST_NAP = 0.25  # how late the trainer's death is noticed while a program runs
 SHORTEST_NAP = 0.001
 NUM_CORES = os.cpu_count() or 1
@@ -83,19 +86,21 @@ def prepare(layers: Layers, trainer: int, started: int) -> tuple[Hello, child.Co
     serve_imports_from_memory()
     machine = architecture(os.uname().machine)
     system_call_filter = Filter(machine) if machine is not None and layers.seccomp else None
+    others = lockdown.tasks_on_the_machine()
     statm = os.open("/proc/self/statm", os.O_RDONLY)
     for number in range(2):  # 2 stays the file in memory from which the trainer reads why this process died
         os.dup2(os.memfd_create("empty"), number)
     in_empty_root, is_spare_user, landlock = lockdown.give_up_privileges(layers, process)
     if "processes" in namespaces:
         lockdown.die_with_parent()
+    has_own_user = is_spare_user or "users" in namespaces
     confinement = child.Confinement(
         zygote=os.getpid(),
         filter=system_call_filter,
-        limit_threads=is_spare_user or "users" in namespaces,
+        max_tasks=MAX_THREADS if has_own_user else others + MAX_THREADS_BESIDE_OTHERS,
         base_memory_bytes=_virtual_memory_bytes(statm),
         started=started,
-        streams=child.standard_streams(),
+        streams=surroundings.standard_streams(),
     )
     os.close(statm)
     hello = Hello(
@@ -109,7 +114,7 @@ def prepare(layers: Layers, trainer: int, started: int) -> tuple[Hello, child.Co
         and lockdown.trainer_is_out_of_reach(trainer),
         python=sys.version.split()[0],
     )
-    child.look_usual()
+    surroundings.look_usual()
     return hello, confinement
 
 

@@ -85,9 +85,13 @@ def collect(config: Config, *, force: bool = False) -> Path:
         if folder.complete:
             say(f"collect: {path} is complete, nothing to do")
             return path
-        audit = _collect(config, path)
+        from affine_trainer.envs.stage_tasks import open_sandbox
+
+        with open_sandbox(config) as sandbox:
+            audit = _collect(config, path, sandbox)
+            device = {"isolation": sandbox.level_reached}
         seconds = time.perf_counter() - began
-        folder.finish({"counts": audit["counts"], "seconds": seconds})
+        folder.finish({"counts": audit["counts"], "seconds": seconds}, device=device)
     _tell(audit, path, seconds)
     return path
 
@@ -98,26 +102,25 @@ def _inputs(config: Config) -> dict[str, Path]:
     return {name: path for name, path in paths.items() if path.exists()}
 
 
-def _collect(config: Config, path: Path) -> dict[str, Any]:
+def _collect(config: Config, path: Path, sandbox: Sandbox) -> dict[str, Any]:
     """Draw, verify and write everything; the audit as written."""
     from affine_trainer.envs import task_sets
-    from affine_trainer.envs.stage_tasks import evaluation_tasks, open_sandbox
+    from affine_trainer.envs.stage_tasks import evaluation_tasks
     from affine_trainer.stages.expert_samples import ExpertDraw, Rejections
 
     limits = token_limits(config)
-    with open_sandbox(config) as sandbox:
-        evaluation = evaluation_tasks(config, sandbox)
-        sets = list(task_sets(config, sandbox, "training").values())
-        wanted = quotas(config, [tasks.env for tasks in sets])
-        rejected = {f"{tasks.env}@{tasks.family}": Rejections() for tasks in sets}
-        gathered = []
-        with progress("collect", sum(quota.total for quota in wanted), unit="tasks") as bar:
-            for tasks, quota in zip(sets, wanted, strict=True):
-                rejections = rejected[f"{tasks.env}@{tasks.family}"]
-                experts = experts_of(tasks, path, limits, config)
-                draw = ExpertDraw(config.seed, limits, experts, rejections, bar.advance)
-                answered = with_experts(tasks, config, sandbox)
-                gathered += _gather(tasks, answered, quota, draw, evaluation)
+    evaluation = evaluation_tasks(config, sandbox)
+    sets = list(task_sets(config, sandbox, "training").values())
+    wanted = quotas(config, [tasks.env for tasks in sets])
+    rejected = {f"{tasks.env}@{tasks.family}": Rejections() for tasks in sets}
+    gathered = []
+    with progress("collect", sum(quota.total for quota in wanted), unit="tasks") as bar:
+        for tasks, quota in zip(sets, wanted, strict=True):
+            rejections = rejected[f"{tasks.env}@{tasks.family}"]
+            experts = experts_of(tasks, path, limits, config, threads=2 * sandbox.num_workers)
+            draw = ExpertDraw(config.seed, limits, experts, rejections, bar.advance)
+            answered = with_experts(tasks, config, sandbox)
+            gathered += _gather(tasks, answered, quota, draw, evaluation)
     gathered += _brought_along(config, limits)
     return _write(config, path, gathered, evaluation, rejected)
 
@@ -137,13 +140,13 @@ def _brought_along(config: Config, limits: TokenLimits) -> list[Gathered]:
     return gathered
 
 
-def experts_of(tasks: TaskSet, path: Path, limits: TokenLimits, config: Config) -> Experts:
+def experts_of(tasks: TaskSet, path: Path, limits: TokenLimits, config: Config, *, threads: int) -> Experts:
     """Who answers these tasks: the author of single replies, or a player of whole episodes."""
     from affine_trainer.stages.expert_episodes import Plays
     from affine_trainer.stages.expert_samples import Answers
 
     if tasks.max_turns == 1:
-        return Answers(path / "expert_cache.jsonl", limits, threads=2 * config.sandbox.workers)
+        return Answers(path / "expert_cache.jsonl", limits, threads=threads)
     cache = path / f"expert_plays_{tasks.env.partition(':')[2]}.jsonl"
     return Plays(cache, limits, thoughts=config.data.agentgym.thoughts, seed=config.seed)
 

@@ -14,7 +14,8 @@ from rich.table import Table
 
 from affine_trainer import __version__
 from affine_trainer.config import Config
-from affine_trainer.device import describe_device, usable_cores, usable_ram
+from affine_trainer.config.cores import usable_cores
+from affine_trainer.device import describe_device, usable_ram
 from affine_trainer.memory import Architecture, Estimate, architecture_of, estimates, num_trainable
 from affine_trainer.policies.model_names import model_path
 from affine_trainer.sandbox import isolation_level

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich
 
@@ -30,6 +30,9 @@ from affine_trainer.errors import StageError
 from affine_trainer.policies.model_names import model_label, model_path
 from affine_trainer.records import Episode, Policy, Sampling, TaskGroup, TaskSet, sha256_of
 from affine_trainer.tracking import progress
+
+if TYPE_CHECKING:
+    from affine_trainer.sandbox import Sandbox
 
 # What the episodes depend on besides the model's own folder.
 READS = (
@@ -81,12 +84,16 @@ def evaluate(config: Config, model: str | None = None, *, force: bool = False) -
         if folder.complete:
             say(f"eval: {path} is complete, nothing to do")
             return path
-        summary, tokens = _evaluate(config, chosen, path)
+        from affine_trainer.envs.stage_tasks import open_sandbox
+
+        with open_sandbox(config) as sandbox:
+            summary, tokens = _evaluate(config, chosen, path, sandbox)
+            device = describe_device() | {"isolation": sandbox.level_reached}
         seconds = time.perf_counter() - began
         # Of this process alone: a resumed evaluation counts from where it went on.
         speed = {"seconds": seconds, "tokens_per_second": tokens / seconds}
         metrics = {**summary["success"], "prompts": summary["total_samples"], **speed}
-        folder.finish(metrics, device=describe_device())
+        folder.finish(metrics, device=device)
     _tell(summary, chosen, path, metrics)
     return path
 
@@ -119,20 +126,21 @@ def _inputs(config: Config, chosen: EvaluatedModel) -> dict[str, Path]:
     return inputs
 
 
-def _evaluate(config: Config, chosen: EvaluatedModel, path: Path) -> tuple[dict[str, Any], int]:
+def _evaluate(
+    config: Config, chosen: EvaluatedModel, path: Path, sandbox: Sandbox
+) -> tuple[dict[str, Any], int]:
     """Play what is left to play; the summary as written, and the tokens sampled by this process."""
-    from affine_trainer.envs.stage_tasks import evaluation_tasks, open_sandbox
+    from affine_trainer.envs.stage_tasks import evaluation_tasks
     from affine_trainer.policies.hf import load_policy
     from affine_trainer.report.episodes import group_by_environment, read_episodes
     from affine_trainer.report.summary import summarise
 
-    with open_sandbox(config) as sandbox:
-        groups = evaluation_tasks(config, sandbox)
-        if chosen.label in TRAINED:
-            check_unseen(data_dir(config), groups)
-        policy = load_policy(chosen.name, config, chosen.label)
-        trivial = play_trivial(config, groups)
-        tokens = play_groups(config, groups, policy, path / "episodes.jsonl")
+    groups = evaluation_tasks(config, sandbox)
+    if chosen.label in TRAINED:
+        check_unseen(data_dir(config), groups)
+    policy = load_policy(chosen.name, config, chosen.label)
+    trivial = play_trivial(config, groups)
+    tokens = play_groups(config, groups, policy, path / "episodes.jsonl")
     episodes = read_episodes(path / "episodes.jsonl")
     check_graded(episodes, path)
     summary = summarise(

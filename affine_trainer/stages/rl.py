@@ -74,7 +74,8 @@ def rl(config: Config, *, force: bool = False) -> Path:
             return best
         with open_tracker(config, logs, "rl") as tracker, open_sandbox(config) as sandbox:
             metrics = _Run(config, tracker, sandbox).train()
-        folder.finish(metrics, device=describe_device(), leaves=[final, logs])
+            device = describe_device() | {"isolation": sandbox.level_reached}
+        folder.finish(metrics, device=device, leaves=[final, logs])
     _tell(metrics, best, final, logs)
     return best
 

@@ -45,7 +45,7 @@ def _programs(path: Path) -> list[Program]:
 
 
 BENIGN = [
-    *_programs(FOLDER / "benign.txt"),
+    *(program for path in sorted(FOLDER.glob("benign*.txt")) for program in _programs(path)),
     Program("byte order mark and coding line", "\ufeff# -*- coding: utf-8 -*-\nprint('é')\n"),
 ]
 

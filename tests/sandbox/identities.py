@@ -22,9 +22,10 @@ from affine_trainer.sandbox.seccomp import Instruction
 from affine_trainer.sandbox.syscalls import X86_64, architecture
 from tests.sandbox.corpus import BENIGN, HOSTILE
 from tests.sandbox.trap import set_trap
-from tests.sandbox.trial import NOT_GREEDY, complaint, difference
+from tests.sandbox.trial import NOT_GREEDY, attack, complaint, difference
 
 ORDINARY_USER = 54321
+THREAD_BOMB = next(program for program in HOSTILE if program.name == "thread bomb by hand")
 QUICK_STEP = 7  # of the programs that are not greedy, one in so many
 
 # chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service net_raw sys_chroot mknod
@@ -112,6 +113,21 @@ def _docker_filter(*, without_landlock: bool) -> list[Instruction]:
     return [*program, allow]
 
 
+def refuse_filters() -> None:
+    """Make this process one of a machine that lets nobody put on a filter."""
+    prctl = {"x86_64": 157, "aarch64": 167}[os.uname().machine]
+    _install(
+        [
+            Instruction(seccomp.LOAD, 0, 0, seccomp.NUMBER_OFFSET),
+            Instruction(seccomp.JUMP_IF_EQUAL, 0, 3, prctl),
+            Instruction(seccomp.LOAD, 0, 0, seccomp.ARGUMENTS_OFFSET),
+            Instruction(seccomp.JUMP_IF_EQUAL, 0, 1, libc.PR_SET_SECCOMP),
+            Instruction(seccomp.RETURN, 0, 0, 0x00050000 | errno.EPERM),
+            Instruction(seccomp.RETURN, 0, 0, seccomp.ALLOW),
+        ]
+    )
+
+
 def _install(program: list[Instruction]) -> None:
     """Needs CAP_SYS_ADMIN, so that no_new_privs stays off, as it is in Docker."""
     packed = b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
@@ -127,6 +143,7 @@ def try_corpus(wanted: Level, *, everything: bool) -> dict[str, Any]:
     benign = BENIGN if everything else BENIGN[::QUICK_STEP]
     complaints: dict[str, str | None] = {}
     differences: dict[str, str | None] = {}
+    threads = ""
     worker = Worker(layers_for(wanted))
     found = probes.level(probes.probe(worker))
     with set_trap() as trap, tempfile.TemporaryDirectory() as folder:
@@ -135,6 +152,7 @@ def try_corpus(wanted: Level, *, everything: bool) -> dict[str, Any]:
                 complaints[program.name] = complaint(worker, trap, program)
             for program in benign:
                 differences[program.name] = difference(worker, program, Path(folder))
+            threads = attack(worker, trap, THREAD_BOMB).stdout
         except WorkerDied as error:
             complaints[f"after {len(complaints)} hostile and {len(differences)} benign"] = str(error)
     worker.close()
@@ -146,6 +164,7 @@ def try_corpus(wanted: Level, *, everything: bool) -> dict[str, Any]:
         "differences": {name: text for name, text in differences.items() if text},
         "capabilities": _status("CapEff"),
         "uid": os.getuid(),
+        "threads": int(threads or 0),
     }
 
 

@@ -84,7 +84,12 @@ def test_the_random_generator_differs_from_run_to_run(sandbox: Sandbox) -> None:
 def test_cpu_time_is_bounded_by_the_limit_of_the_run(sandbox: Sandbox) -> None:
     run = sandbox.run("while True:\n    pass", "", Limits(cpu_seconds=0.3, wall_seconds=100))
     assert (run.verdict, run.exit_code) == ("cpu_timeout", -signal.SIGKILL)
-    assert 0.3 <= run.cpu_seconds < 0.4
+    assert 0.3 <= run.cpu_seconds < 0.35
+
+
+def test_a_program_that_the_kernel_stops_for_its_cpu_time_is_one_that_used_it(sandbox: Sandbox) -> None:
+    program = "import os, signal\nos.kill(os.getpid(), signal.SIGXCPU)"
+    assert sandbox.run(program, "").verdict == "cpu_timeout"
 
 
 def test_a_sleeper_is_stopped_at_the_wall_limit(sandbox: Sandbox) -> None:
@@ -97,6 +102,7 @@ def test_a_program_cannot_make_itself_a_sandbox_error(sandbox: Sandbox) -> None:
         "import os\nos._exit(97)",
         "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
         "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)",
+        "import resource\nresource.setrlimit(resource.RLIMIT_CPU, (0, 0))",
     ):
         assert sandbox.run(program, "").verdict == "error"
 

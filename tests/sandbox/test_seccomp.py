@@ -118,6 +118,30 @@ def test_sockets_have_no_address_in_either_half_of_the_pointer(machine: str) -> 
     assert _answer(machine, "socketpair", 2) == EPERM
 
 
+def test_limits_of_oneself_may_be_set_but_for_cpu_time_whose_end_is_a_kill(machine: str) -> None:
+    assert _answer(machine, "prlimit64", 0, 3, 0x1000, 0) == ALLOW
+    assert _answer(machine, "setrlimit", 3, 0x1000) == ALLOW
+    assert _answer(machine, "prlimit64", 0, 0, 0, 0x1000) == ALLOW  # reads it
+    for new in (0x1000, 1 << 32):
+        assert _answer(machine, "prlimit64", 0, 0, new, 0) == EPERM
+    assert _answer(machine, "setrlimit", 0, 0x1000) == EPERM
+    assert _answer(machine, "prlimit64", 1, 3, 0, 0x1000) == EPERM
+
+
+def test_clocks_and_processors_of_other_processes_are_not_told(machine: str) -> None:
+    for call in ("clock_gettime", "clock_getres", "clock_nanosleep"):
+        assert [_answer(machine, call, clock) for clock in (0, 1, 2, 3, 7)] == [ALLOW] * 5
+        assert _answer(machine, call, (~4242 << 3) | 2) == 0x00050000 | errno.EINVAL
+    assert _answer(machine, "sched_getaffinity", 0) == _answer(machine, "sched_getaffinity", PID_PLACEHOLDER)
+    assert _answer(machine, "sched_getaffinity", 1) == EPERM
+
+
+def test_data_out_of_band_is_refused(machine: str) -> None:
+    for call in ("sendto", "recvfrom"):
+        assert _answer(machine, call, 3, 0x1000, 1, 0x4000) == ALLOW
+        assert _answer(machine, call, 3, 0x1000, 1, 1) == 0x00050000 | errno.EOPNOTSUPP
+
+
 def test_only_harmless_variants_of_other_calls_are_allowed(machine: str) -> None:
     assert _answer(machine, "prlimit64", 0) == ALLOW
     assert _answer(machine, "prlimit64", 1) == EPERM

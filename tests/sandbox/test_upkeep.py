@@ -13,7 +13,7 @@ import pytest
 
 from affine_trainer.errors import AffineError
 from affine_trainer.sandbox import Layers, Limits, Sandbox
-from affine_trainer.sandbox.host import Worker, WorkerDied
+from affine_trainer.sandbox.host import START_SECONDS, Worker, WorkerDied
 from tests.sandbox.processes import children, until
 
 
@@ -112,8 +112,10 @@ def test_a_worker_that_dies_tells_how(layers: Layers) -> None:
 
 
 def test_what_a_worker_complains_of_reaches_the_trainer() -> None:
+    began = time.monotonic()
     with pytest.raises(WorkerDied, match="unexpected keyword argument 'sorcery'"):
         Worker(Sorcery())
+    assert time.monotonic() - began < START_SECONDS / 2, "its death must be noticed, not only its silence"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,31 @@ IS_ROOT = os.geteuid() == 0
 
 
 @pytest.fixture
-def zygote() -> Iterator[Path]:
-    """The /proc folder of a zygote, inside its process namespace if it has one."""
+def worker() -> Iterator[Worker]:
     worker = Worker(Layers())
     worker.run(b"print(1)", b"", Limits())
-    children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
-    yield Path("/proc") / (children[0] if children else str(worker.pid))
+    yield worker
     worker.close()
+
+
+@pytest.fixture
+def zygote(worker: Worker) -> Path:
+    """The /proc folder of the worker's zygote, inside its process namespace if it has one."""
+    children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+    return Path("/proc") / (children[0] if children else str(worker.pid))
+
+
+def occurrences(process: Path, text: bytes) -> int:
+    """How often a text lies anywhere in the memory of a process."""
+    found = 0
+    with open(process / "maps") as maps, open(process / "mem", "rb", buffering=0) as memory:
+        for line in maps:
+            addresses, rights, *_, name = line.split()
+            if "r" in rights and not name.startswith("[v"):  # the kernel's own pages cannot be read this way
+                start, end = (int(address, 16) for address in addresses.split("-"))
+                memory.seek(start)
+                found += memory.read(end - start).count(text)
+    return found
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root may look at a zygote")
@@ -35,7 +53,12 @@ def test_a_zygote_shares_no_writable_memory_and_has_no_executable_one(zygote: Pa
 @pytest.mark.skipif(not IS_ROOT, reason="only root may look at a zygote")
 def test_a_zygote_knows_nothing_of_the_trainers_environment(zygote: Path) -> None:
     names = re.findall(rb"(?:^|\0)(\w+)=", (zygote / "environ").read_bytes())
-    assert set(names) <= {b"PYTHONHASHSEED", b"MALLOC_ARENA_MAX", b"LD_LIBRARY_PATH"}
+    assert set(names) <= {
+        b"PYTHONHASHSEED",
+        b"PYTHONSAFEPATH",
+        b"MALLOC_ARENA_MAX",
+        b"LD_LIBRARY_PATH",
+    }
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root may look at a zygote")
@@ -45,6 +68,16 @@ def test_a_zygote_has_no_capability_and_no_file_open(zygote: Path) -> None:
     assert "NoNewPrivs:\t1" in status
     opened = [os.readlink(link) for link in (zygote / "fd").iterdir()]
     assert {re.split(r"[:\[(]", target)[0] for target in opened} <= {"/memfd", "socket", "pipe"}, opened
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root may look at a zygote")
+def test_a_zygote_has_nothing_of_a_run_in_its_memory(worker: Worker, zygote: Path) -> None:
+    secret = os.urandom(12).hex()
+    program = f"text = input()\nprint(text)\nkept = [text * 3] * 9\nraise KeyError(text, '{secret}')"
+    run = worker.run(program.encode(), secret.encode(), Limits())
+    assert secret in run.stdout and secret in run.stderr
+    assert occurrences(zygote, secret.encode()) == 0
+    assert occurrences(zygote, b"PYTHONHASHSEED") > 0, "the search must find what is there"
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root may look at a zygote")

@@ -24,6 +24,7 @@ from affine_trainer.envs import grade_reply, task_set, task_sets
 from affine_trainer.envs.stage_tasks import evaluation_tasks, open_sandbox
 from affine_trainer.errors import DataError, StageError
 from affine_trainer.records import UNLIMITED, Environment, Message, Split, Task, TaskSet
+from affine_trainer.sandbox import isolation_level
 from affine_trainer.stages import collect as stage
 from affine_trainer.stages.collect import check_overlaps, collect, quotas, shared_out
 from affine_trainer.stages.expert_samples import Answers, ExpertDraw, Rejections, TokenLimits
@@ -94,6 +95,12 @@ def test_samples_follow_the_weights_and_the_split(collected: Path) -> None:
         "affine:ded": 3,
     }
     assert len({row["environment"] for row in train[:12]}) > 1, "the rows must be shuffled over environments"
+
+
+def test_the_manifest_says_how_well_programs_were_isolated(collected: Path) -> None:
+    manifest = read_manifest(collected)
+    assert manifest is not None and manifest.device["isolation"] == isolation_level()
+    assert manifest.config["sandbox"]["allow_unsandboxed"] is False
 
 
 def test_every_written_reply_passes_its_grader_again(collected: Path) -> None:

@@ -109,6 +109,7 @@ def test_every_environment_is_played_and_unseen_families_stand_apart(config: Con
     assert all(episode.num_completion_tokens > 0 for episode in episodes)
     manifest = read_manifest(folder)
     assert manifest is not None and manifest.metrics["prompts"] == 30
+    assert manifest.device["isolation"] in ("strong", "standard", "basic")
 
 
 def test_two_models_meet_the_same_tasks_and_share_the_trivial_policies(config: Config) -> None:
