@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,6 +43,16 @@ Rules = Annotated[
     str | None,
     typer.Option("--rules", metavar="PROFILE", help="How the task is posed and graded."),
 ]
+
+
+class PlayerName(str, Enum):
+    """Who plays a task in the terminal."""
+
+    me = "me"
+    oracle = "oracle"
+    random = "random"
+    nothing = "do-nothing"
+
 
 app = typer.Typer(
     cls=AffineGroup,
@@ -207,6 +218,25 @@ def grade(
 
     reply = typer.get_text_stream("stdin", encoding="utf-8", errors="replace").read()
     typer.echo(stage(read_config(config, overrides, rules=rules, unsandboxed=unsandboxed), key, reply))
+
+
+@app.command(rich_help_panel=MORE)
+def play(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A task key, e.g. agentgym:webshop/3.")],
+    policy: Annotated[
+        PlayerName, typer.Option("--policy", help="Who plays: you, or a scripted player to look at.")
+    ] = PlayerName.me,
+    rules: Annotated[
+        bool, typer.Option("--full/--short", help="The rules and pages of the real servers, or terse ones.")
+    ] = True,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Play one task of an interactive environment in the terminal."""
+    from affine_trainer.stages.play import play as stage
+
+    wanted = [*(overrides or ()), f"data.agentgym.rules={'full' if rules else 'short'}"]
+    stage(read_config(config, wanted), key, policy.value)
 
 
 app.add_typer(sandbox.app, name="sandbox", rich_help_panel=MORE)

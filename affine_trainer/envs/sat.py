@@ -84,9 +84,9 @@ def small_formula(index: int) -> Formula:
 
 
 def tiny_formula(index: int) -> Formula:
-    """n 3-5, k 2-3, m 2-9, for pretraining only; never as many clauses as a formula of `small`."""
+    """n 3-5, k 2-3, m 2-15, for pretraining only; never as many clauses as a formula of `small`."""
     rng = random.Random(seed_from(ENV, "tiny", index))
-    return planted_formula(rng, rng.randint(3, 5), rng.randint(2, 3), rng.randint(2, 9))
+    return planted_formula(rng, rng.randint(3, 5), rng.randint(2, 3), rng.randint(2, 15))
 
 
 FAMILIES: dict[str, Callable[[int], Formula]] = {

@@ -62,6 +62,16 @@ def group_advantages(rewards: Tensor, action_mask: Tensor, tasks: Tensor) -> Ten
     return torch.where(actions, advantages[:, None], 0.0)
 
 
+def scale(advantages: Tensor, action_mask: Tensor) -> Tensor:
+    """Standard deviation 1 over the action tokens of the whole batch, the zero left where it is.
+
+    For advantages whose zero means something: those of a group whose episodes all ended alike.
+    """
+    actions = action_mask.bool()
+    spread = advantages[actions].std(correction=0) if bool(actions.any()) else advantages.new_zeros(())
+    return torch.where(actions, advantages / torch.where(spread < MIN_STD, 1.0, spread), 0.0)
+
+
 def whiten(advantages: Tensor, action_mask: Tensor, *, rescale: bool = True) -> Tensor:
     """Mean 0 and standard deviation 1 over the action tokens of the whole batch; zero elsewhere.
 

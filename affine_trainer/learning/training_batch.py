@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from affine_trainer.config import RLConfig
-from affine_trainer.learning.advantages import generalized_advantages, group_advantages, whiten
+from affine_trainer.learning.advantages import generalized_advantages, group_advantages, scale, whiten
 from affine_trainer.learning.critic import explained_variance
 from affine_trainer.learning.experience import Experience, line_widths, share_out
 
@@ -53,7 +53,9 @@ def training_batch(
         "advantages_std": float(advantages[actions].std(correction=0)),
         "explained_variance": explained_variance(values[actions], returns[actions]),
     }
-    if rl.normalize_advantages:
+    if rl.normalize_advantages and rl.advantage == "group":
+        advantages = scale(advantages, actions)
+    elif rl.normalize_advantages:
         advantages = whiten(advantages, actions, rescale=_rewards_differ(experience))
     columns = torch.arange(1, experience.token_ids.shape[1])
     batch = {

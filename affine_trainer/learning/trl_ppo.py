@@ -33,7 +33,8 @@ from affine_trainer.artifacts import write_json
 from affine_trainer.config import Config
 from affine_trainer.errors import StageError
 from affine_trainer.learning.adapters import lora_config, merged_for_sampling, save_joined_adapter
-from affine_trainer.learning.critic import BackboneHook, Critic, clipped_value_loss
+from affine_trainer.learning.backbone_hook import BackboneHook
+from affine_trainer.learning.critic import Critic, clipped_value_loss
 from affine_trainer.learning.diagnostics import PhaseClock, RunningMeans, ppo_diagnostics
 from affine_trainer.learning.early_stopping import EarlyStopping
 from affine_trainer.learning.experience import Experience, by_length, pack_episodes

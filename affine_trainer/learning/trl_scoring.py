@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from affine_trainer.learning.critic import BackboneHook
+from affine_trainer.learning.backbone_hook import BackboneHook
 from affine_trainer.learning.packing import PackedRows, Rows, pack_rows
 
 

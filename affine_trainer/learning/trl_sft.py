@@ -8,18 +8,20 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from accelerate import PartialState
 from datasets import Dataset
 from peft import LoraConfig, PeftModel
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from affine_trainer.config import TrainingConfig
 from affine_trainer.errors import AffineError, StageError
+from affine_trainer.learning.backbone_hook import BackboneHook
 from affine_trainer.learning.row_order import ReproducibleOrder
 
 IGNORED = -100  # the label of a token that is not scored
@@ -45,11 +47,18 @@ class LogEvent(Protocol):
 class CompletionTrainer(SFTTrainer):
     """SFTTrainer on rows of `input_ids` and `labels`, such that a resumed run is the undisturbed one.
 
-    The evaluation loss is the mean NLL over scored tokens (the parent averages batch means).
+    The evaluation loss is the mean NLL over scored tokens (the parent averages batch means). The LM head sees
+    scored tokens alone (on a CPU the parent's would see every one of them).
     """
 
     _nll = 0.0
     _scored = 0.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        model = self.accelerator.unwrap_model(self.model)
+        language_model = model.get_base_model() if isinstance(model, PeftModel) else model
+        self._hook = BackboneHook(cast(Any, language_model).base_model, None)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """No card beside each checkpoint: it would name paths of this machine."""
@@ -67,10 +76,16 @@ class CompletionTrainer(SFTTrainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        scored = int((inputs["labels"][:, 1:] != IGNORED).sum())
+        targets = inputs["labels"][:, 1:]
+        is_scored = nn.functional.pad(targets != IGNORED, (0, 1))  # by the hidden state that predicts it
+        places = is_scored.flatten().nonzero()[:, 0]
+        scored = len(places)
         if scored == 0:
             raise StageError("a batch has no token to learn from: every label is masked; look at the data")
-        loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        rows = {name: tensor for name, tensor in inputs.items() if name != "labels"}
+        rows["shift_labels"] = targets[is_scored[:, :-1]][None]
+        with self._hook.selecting(places, score_tokens=True, read_values=False):
+            loss = super().compute_loss(model, rows, return_outputs, num_items_in_batch)
         if not model.training:
             self._nll += float(loss[0] if return_outputs else loss) * scored
             self._scored += scored

@@ -12,21 +12,25 @@ from affine_trainer.envs.programs.table import FAMILIES
 from affine_trainer.envs.prompts import load_templates
 from affine_trainer.envs.splits import SPLIT_RANGES
 from affine_trainer.records import Message, Task, TaskSet, seed_from
-from scripts.nano.grammars import TRANSCRIPTS, Transcript
+from scripts.nano import plays
 from scripts.nano.number_recipes import Recipe
 from scripts.nano.recipes import recipe, reversible_recipe
 
 # Shares of documents. What the pipeline will teach in earnest is here at its easiest setting.
 SHARES = {
-    "affine:sat": 0.10,
-    "affine:abd": 0.08,
-    "affine:ded": 0.07,
-    "recipe": 0.26,
-    "reversible recipe": 0.16,
-    "recipe run": 0.11,
-    "program run": 0.05,
-    **dict.fromkeys(TRANSCRIPTS, 0.034),
+    "affine:sat": 0.05,
+    "affine:abd": 0.05,
+    "affine:ded": 0.06,
+    "recipe": 0.22,
+    "reversible recipe": 0.34,
+    "recipe run": 0.19,
+    "program run": 0.04,
+    **dict.fromkeys(plays.NAMES, 0.0115),
+    "sciworld": 0.004,
 }
+
+
+Transcript = list[Message]
 
 
 class Mixture:
@@ -48,8 +52,8 @@ class Mixture:
         """The messages of one document."""
         rng = random.Random(seed_from("nano", self.seed, number))
         source = rng.choices(list(SHARES), weights=list(SHARES.values()))[0]
-        if source in TRANSCRIPTS:
-            return TRANSCRIPTS[source](rng)
+        if source in plays.NAMES:
+            return plays.played(source, rng)
         if source == "recipe":
             return self.written_recipe(self.draw_recipe(rng))
         if source == "reversible recipe":

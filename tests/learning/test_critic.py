@@ -6,7 +6,8 @@ import math
 
 import torch
 
-from affine_trainer.learning.critic import BackboneHook, Critic, clipped_value_loss, explained_variance
+from affine_trainer.learning.backbone_hook import BackboneHook
+from affine_trainer.learning.critic import Critic, clipped_value_loss, explained_variance
 from tests.tiny_model import tiny_model
 
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from trl.trainer.utils import add_fused_lm_head
 
-from affine_trainer.learning.critic import BackboneHook, Critic
+from affine_trainer.learning.backbone_hook import BackboneHook
+from affine_trainer.learning.critic import Critic
 from affine_trainer.learning.packing import Rows, pack_rows
 from affine_trainer.learning.trl_scoring import read_values, score_actions
 from tests.tiny_model import tiny_model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,4 +66,9 @@ def expert_policy(*, thoughts: bool) -> ScriptedAgent:
     return ScriptedAgent("expert", follow_expert, thoughts)
 
 
+PLAYERS: Mapping[str, Player] = {
+    "oracle": follow_expert,
+    "random": act_at_random,
+    "do-nothing": do_nothing,
+}
 FLOORS = (ScriptedAgent("do-nothing", do_nothing), ScriptedAgent("random-action", act_at_random))

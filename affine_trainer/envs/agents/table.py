@@ -40,14 +40,20 @@ def _babyai_rules() -> RulesText:
     return RulesText(RULES, RULES_SHORT)
 
 
-def _sciworld(config: AgentGymConfig) -> Games:
+@cache
+def _simulator() -> Games:
+    """One object a process, since it holds the processes of the simulator."""
     from affine_trainer.envs.sciworld import SciWorldGames
 
     return SciWorldGames()
 
 
+def _sciworld(config: AgentGymConfig) -> Games:
+    return _simulator()
+
+
 def _sciworld_rules() -> RulesText:
-    from affine_trainer.envs.sciworld import RULES, RULES_SHORT
+    from affine_trainer.envs.sciworld.rules import RULES, RULES_SHORT
 
     return RulesText(RULES, RULES_SHORT)
 

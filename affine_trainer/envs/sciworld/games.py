@@ -14,7 +14,7 @@ from affine_trainer.envs.sciworld.pool import MOST_JVMS, JvmPool
 from affine_trainer.envs.sciworld.table import game_at, indices_of
 from affine_trainer.envs.sciworld.world import World, gold_path
 from affine_trainer.errors import AffineError
-from affine_trainer.records import Split, seed_from
+from affine_trainer.records import UNLIMITED, Split, seed_from
 
 LONG_SOLUTION = 100  # rounds, of difficulty 1
 
@@ -28,6 +28,7 @@ class SciWorldGames:
 
     env = "agentgym:sciworld"
     family = "embedded"
+    max_open = UNLIMITED
 
     def __init__(self, cache: Path | None = None, num_jvms: int = MOST_JVMS) -> None:
         self._pool = JvmPool(num_jvms)
