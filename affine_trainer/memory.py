@@ -11,6 +11,7 @@ from typing import Any
 from affine_trainer.config import Config
 from affine_trainer.config.cores import usable_cores
 from affine_trainer.errors import DataError
+from affine_trainer.records import MAX_OPEN_CHUNKS
 
 # hidden and intermediate size, layers, heads, key-value heads, tied embeddings
 QWEN3 = {
@@ -195,10 +196,17 @@ def _states(config: Config, model: Architecture, weight_bytes: int) -> dict[str,
     }
 
 
+def longest_row(config: Config) -> int:
+    """Tokens of the longest prompt with its reply, or of the longest interactive episode."""
+    limits = config.model
+    single = limits.max_prompt_tokens + limits.max_new_tokens
+    return max(single, limits.max_episode_tokens) if config.data.agentgym.environments else single
+
+
 def _backward(config: Config, model: Architecture, rows: int) -> dict[str, int]:
     """Activations of `rows` full-length sequences, and the tile of logits that TRL's fused head works on."""
     training = config.training
-    tokens = rows * (config.model.max_prompt_tokens + config.model.max_new_tokens)
+    tokens = rows * longest_row(config)
     layer = tokens * round(bytes_kept_a_layer(config, model))
     activations = layer * model.num_layers
     if training.gradient_checkpointing:
@@ -220,8 +228,12 @@ def bytes_kept_a_layer(config: Config, model: Architecture) -> float:
 
 
 def _generation(config: Config, model: Architecture, rows: int, weight_bytes: int) -> dict[str, int]:
-    """The cache of `rows` conversations at full length, and the logits of one step in float32."""
-    tokens = rows * (config.model.max_prompt_tokens + config.model.max_new_tokens)
+    """The cache of `rows` conversations at full length, and the logits of one step in float32.
+
+    Interactive environments keep the caches of all chunks in play.
+    """
+    chunks = MAX_OPEN_CHUNKS if config.data.agentgym.environments else 1
+    tokens = chunks * rows * longest_row(config)
     cache = model.kv_cache_bytes(tokens, weight_bytes)
     return {"kv_cache": cache, "logits": 2 * 4 * rows * model.vocab_size}
 

@@ -83,6 +83,8 @@ class Environment(Protocol):
     def close(self) -> None: ...
 
 
+# Chunks in play at once: while the environments of one step, the policy answers another.
+MAX_OPEN_CHUNKS = 4
 # More than any reply has tokens, or any run has plays: the limit where there is none.
 UNLIMITED = 2**31
 

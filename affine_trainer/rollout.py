@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
 from affine_trainer.records import (
+    MAX_OPEN_CHUNKS,
     Completion,
     Conversation,
     Environment,
@@ -26,7 +27,6 @@ from affine_trainer.records import (
 )
 
 MAX_THREADS = 16  # of each environment
-MAX_OPEN_CHUNKS = 4  # chunks in play: while the environments of one step, the policy answers another
 
 # What an environment raises for reasons that lie outside the reply: processes, sockets, simulators.
 ENVIRONMENT_FAILURES = (OSError, RuntimeError, ValueError, LookupError)

@@ -14,6 +14,8 @@ affine() {
 small=(
     --set run=e2e
     --set data.num_samples=240
+    --set data.agentgym.environments=[textcraft,alfworld]
+    --set "data.agentgym.weights={textcraft: 0.3, alfworld: 0.3}"
     --set training.num_epochs=1
     --set training.eval_steps=5
     --set rl_training.num_rollouts=3
@@ -24,6 +26,7 @@ small=(
     --set rl_training.validation_frequency=1
     --set evaluation.num_samples=12
     --set evaluation.unseen_family_samples=4
+    --set evaluation.agent_samples=12
     --set sampling.bootstrap_samples=200
 )
 

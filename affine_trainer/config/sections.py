@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Schedule = Literal["constant", "linear", "cosine"]
 SingleTurnEnvironment = Literal["sat", "abd", "ded"]
 AgentEnvironmentName = Literal["babyai", "sciworld", "textcraft", "alfworld", "webshop"]
+Rounds = Annotated[int, Field(ge=1, le=1000)]
 Weight = Annotated[float, Field(ge=0.0, le=1000.0)]
 
 
@@ -41,7 +42,7 @@ class AffineDataConfig(Section):
 
     environments: tuple[SingleTurnEnvironment, ...] = Field(default=("sat", "abd", "ded"), min_length=1)
     weights: dict[SingleTurnEnvironment, Weight] = Field(
-        default={"sat": 1.0, "abd": 1.0, "ded": 1.0}, description="shares; any positive scale"
+        default={"sat": 0.6, "abd": 1.0, "ded": 1.2}, description="shares; any positive scale"
     )
     sat_family: Literal["small", "guide", "validator"] = "small"
     programs: str = Field(
@@ -62,9 +63,15 @@ class AffineDataConfig(Section):
 class AgentGymConfig(Section):
     """The five interactive environments: which, in what shares, how they are posed and played."""
 
-    environments: tuple[AgentEnvironmentName, ...] = ()
+    environments: tuple[AgentEnvironmentName, ...] = (
+        "babyai",
+        "sciworld",
+        "textcraft",
+        "alfworld",
+        "webshop",
+    )
     weights: dict[AgentEnvironmentName, Weight] = Field(
-        default={"babyai": 0.1, "sciworld": 0.1, "textcraft": 0.1, "alfworld": 0.1, "webshop": 0.1},
+        default={"babyai": 0.06, "sciworld": 0.013, "textcraft": 0.06, "alfworld": 0.06, "webshop": 0.06},
         description="shares of the samples, on the scale of data.affine.weights",
     )
     base_urls: dict[AgentEnvironmentName, str] = Field(
@@ -73,9 +80,9 @@ class AgentGymConfig(Section):
     rules: Literal["short", "full"] = "short"
     thoughts: bool = Field(default=False, description="experts give a thought before each action")
     max_reply_tokens: int = Field(default=24, ge=1, le=65536, description="of one turn")
-    max_rounds: int = Field(default=10, ge=1, le=1000, description="of an episode to learn from")
+    max_rounds: Rounds = Field(default=10, description="of an episode to learn from")
     babyai_levels: tuple[Annotated[int, Field(ge=1, le=40)], ...] = Field(
-        default=(), description="levels to play, none meaning all 40"
+        default=(14, 15, 16, 19, 20, 22, 25, 30), description="levels to play, none meaning all 40"
     )
     textcraft_recipes: str | None = Field(default=None, description="a folder of recipe files")
     trajectories: tuple[str, ...] = Field(default=(), description="AgentTraj files to learn from besides")
@@ -136,6 +143,12 @@ class RLConfig(Section):
     num_rollouts: int = Field(default=36, ge=1, le=1_000_000)
     rollout_batch_size: int = Field(default=256, ge=2, le=65536)
     samples_per_task: int = Field(default=4, ge=1, le=4096, description="episodes of a task side by side")
+    oversampling: float = Field(
+        default=2.0,
+        ge=1.0,
+        le=64.0,
+        description="times the batch that is played, to learn from the best part",
+    )
     mini_batch_size: int = Field(default=64, ge=1, le=65536, description="episodes an optimiser step")
     micro_batch_size: int = Field(default=32, ge=1, le=65536, description="episodes a forward pass")
     ppo_epochs: int = Field(default=2, ge=1, le=100)
@@ -194,6 +207,10 @@ class RLConfig(Section):
             )
         if self.advantage == "group" and self.samples_per_task < 2:
             raise ValueError("advantage: group compares a task's episodes; give samples_per_task at least 2")
+        if self.oversampling > 1.0 and self.advantage != "group":
+            raise ValueError(
+                "oversampling picks tasks whose episodes differ, for advantage: group; set it to 1"
+            )
         return self
 
 
@@ -207,7 +224,9 @@ class EvaluationConfig(Section):
     agent_samples: int = Field(
         default=200, ge=1, le=1_000_000, description="tasks an interactive environment"
     )
-    max_rounds: int = Field(default=10, ge=1, le=1000, description="of an interactive episode")
+    max_rounds: Rounds | Literal["agentgym"] = Field(
+        default=10, description="of an interactive episode; agentgym: as many as its own evaluation gives"
+    )
     task_seed: int = Field(default=0, ge=0, le=2**31 - 1)
     batch_size: int = Field(default=64, ge=1, le=65536)
     temperature: float = Field(default=0.0, ge=0.0, le=5.0)

@@ -84,7 +84,7 @@ def _agent_tasks(spec: AgentSpec) -> EnvironmentEntry:
         else:
             games = AGENTS[spec.name].games(agents)
         play = Play(
-            max_rounds=agents.max_rounds if training else config.evaluation.max_rounds,
+            max_rounds=agents.max_rounds if training else _evaluation_rounds(config, spec),
             max_reply_tokens=agents.max_reply_tokens,
             shaping=config.rl_training.reward_shaping if training else "none",
             gamma=config.rl_training.gamma,
@@ -92,6 +92,11 @@ def _agent_tasks(spec: AgentSpec) -> EnvironmentEntry:
         return AgentTasks(games, spec, agent_rules(spec.name, config).text, play)
 
     return EnvironmentEntry(families, make)
+
+
+def _evaluation_rounds(config: Config, spec: AgentSpec) -> int:
+    wanted = config.evaluation.max_rounds
+    return spec.agentgym_rounds if isinstance(wanted, str) else wanted
 
 
 def _template(env: str, config: Config) -> Template:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from statistics import fmean, pstdev
 
 from affine_trainer.config import Config
@@ -89,10 +90,30 @@ class Rollouts:
         return dict(zip(tasks, episodes, strict=True))
 
 
+def instructive(groups: Mapping[str, Sequence[Episode]], count: int, size: int) -> list[Episode]:
+    """`count` episodes to learn from, whole tasks of `size` episodes each, in the order of play.
+
+    Tasks whose episodes earned different returns come first: the others say nothing about what is better (the
+    "dynamic sampling" of Yu et al. 2025, DAPO). Of both kinds each environment gives in turn.
+    """
+    tasks = [
+        [group[start : start + size] for start in range(0, len(group), size)] for group in groups.values()
+    ]
+    in_turn = [task for row in zip_longest(*tasks) for task in row if task is not None]
+    best = sorted(range(len(in_turn)), key=lambda place: not _returns_differ(in_turn[place]))
+    return [episode for place in sorted(best[: count // size]) for episode in in_turn[place]]
+
+
+def _returns_differ(episodes: Sequence[Episode]) -> bool:
+    returns = [sum(turn.reward for turn in episode.turns) for episode in episodes if episode.grade]
+    return bool(returns) and max(returns) - min(returns) > 1e-9
+
+
 def summarise(episodes: Mapping[str, Sequence[Episode]], prefix: str) -> dict[str, float]:
     """Reward and success over all graded episodes and by environment, lengths, and what could not be graded.
 
-    `reward` and `success` are means over episodes, `macro_reward` and `macro_success` over environments.
+    `reward` and `success` are means over episodes, `macro_reward` and `macro_success` over environments;
+    `return` is what training is paid, shaping included.
     """
     graded = {name: [e for e in group if e.grade is not None] for name, group in episodes.items()}
     rewards = {name: [e.grade.reward for e in group if e.grade] for name, group in graded.items() if group}
@@ -107,6 +128,8 @@ def summarise(episodes: Mapping[str, Sequence[Episode]], prefix: str) -> dict[st
         "macro_reward": fmean(map(fmean, rewards.values())),
         "macro_success": fmean(map(fmean, successes.values())),
         "reward_std": pstdev(all_rewards),
+        "return": fmean(sum(turn.reward for turn in e.turns) for group in graded.values() for e in group),
+        "turns": fmean(len(e.turns) for e in everything),
         "completion_length": fmean(e.num_completion_tokens for e in everything),
         "cut_off": sum(bool(e.turns) and e.turns[-1].info.get("stop") == "length" for e in everything)
         / len(everything),

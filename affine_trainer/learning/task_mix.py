@@ -12,7 +12,9 @@ class TaskMix:
     """Draws `batch_size` tasks an iteration from several sets, a pure function of the arguments and `seed`.
 
     `indices` and `weights` map the name of a set to its task indices and to its share (any positive scale).
-    Over a run each set's number of tasks stays within one of its exact share.
+    Over a run each set's number of tasks stays within one of its exact share, or within `least` for a set
+    whose share of an iteration is smaller than that: it sits out until it is due `least` tasks, so that they
+    are played as one batch.
     """
 
     def __init__(
@@ -22,11 +24,13 @@ class TaskMix:
         *,
         batch_size: int,
         seed: int,
+        least: int = 1,
     ) -> None:
         total = sum(weights[name] for name in indices)
         self._shares = {name: weights[name] / total for name in indices}
         self._indices = indices
         self._batch_size = batch_size
+        self._least = least
         self._seed = seed
         self._counts = [dict.fromkeys(indices, 0)]  # tasks drawn before each iteration
         self._passes: dict[str, tuple[int, list[int]]] = {}
@@ -41,8 +45,18 @@ class TaskMix:
 
     def _after_one_more(self, counts: dict[str, int]) -> dict[str, int]:
         counts = dict(counts)
-        for drawn in range(sum(counts.values()) + 1, sum(counts.values()) + self._batch_size + 1):
-            neediest = max(counts, key=lambda name: self._shares[name] * drawn - counts[name])
+        before = sum(counts.values())
+        after = before + self._batch_size
+        rare = [name for name, share in self._shares.items() if share * self._batch_size < self._least]
+        if len(rare) == len(self._shares):
+            rare = []
+        for name in rare:
+            due = self._shares[name] * after - counts[name] >= self._least
+            if due and sum(counts.values()) + self._least <= after:
+                counts[name] += self._least
+        often = [name for name in counts if name not in rare]
+        for drawn in range(sum(counts.values()) + 1, after + 1):
+            neediest = max(often, key=lambda name: self._shares[name] * drawn - counts[name])
             counts[neediest] += 1
         return counts
 

@@ -44,6 +44,8 @@ READS = (
     "sandbox.output_bytes",
 )
 MAX_TIMES_SAID = 3
+# An environment plays at least so many tasks together: its turns cost little more for many than for few.
+LEAST_TASKS = 8
 
 
 def rl(config: Config, *, force: bool = False) -> Path:
@@ -175,8 +177,8 @@ class _Run:
         task_sets = {name: self._task_set(name) for name in tasks | validation}
         weights = {name: weight_of(name.partition("@")[0], config) for name in tasks}
         wanted = config.rl_training
-        num_tasks = wanted.rollout_batch_size // wanted.samples_per_task
-        mix = TaskMix(tasks, weights, batch_size=num_tasks, seed=config.seed)
+        num_tasks = round(wanted.oversampling * wanted.rollout_batch_size / wanted.samples_per_task)
+        mix = TaskMix(tasks, weights, batch_size=num_tasks, seed=config.seed, least=LEAST_TASKS)
         return Rollouts(policy, task_sets, mix, validation, config, clock)
 
     def _task_set(self, name: str) -> TaskSet:
@@ -186,15 +188,17 @@ class _Run:
         return task_set(env, family, config=self.config, sandbox=self.sandbox, purpose="training")
 
     def _collect(self, iteration: int) -> list[Episode]:
-        from affine_trainer.learning.rollouts import summarise
+        from affine_trainer.learning.rollouts import instructive, summarise
         from affine_trainer.learning.token_shards import save_tokens
 
-        groups = self.rollouts.collect(iteration)
-        episodes = [episode for group in groups.values() for episode in group]
+        rl, groups = self.config.rl_training, self.rollouts.collect(iteration)
+        played = [episode for group in groups.values() for episode in group]
+        episodes = instructive(groups, rl.rollout_batch_size, rl.samples_per_task)
         keep = self.config.tracking.keep_tokens
         save_tokens(log_dir(self.config, "rl", "tokens"), iteration + 1, episodes, keep)
         self.batch_metrics = summarise(groups, "rl")
-        self._explain(iteration + 1, episodes)
+        self.num_played = len(played)
+        self._explain(iteration + 1, played)
         return episodes
 
     def _explain(self, iteration: int, episodes: list[Episode]) -> None:
@@ -231,7 +235,7 @@ class _Run:
 
     def _report(self, finished: int, metrics: dict[str, float]) -> None:
         seconds = sum(value for name, value in metrics.items() if name.startswith("time/"))
-        tokens = self.batch_metrics["rl/completion_length"] * self.config.rl_training.rollout_batch_size
+        tokens = self.batch_metrics["rl/completion_length"] * self.num_played
         derived = {"rl/tokens_per_second": tokens / seconds, "time/iteration": seconds}
         self.tracker.log(self.batch_metrics | metrics | derived, step=finished)
         self.bar.advance()

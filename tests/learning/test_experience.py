@@ -127,6 +127,16 @@ def test_the_mix_keeps_to_its_weights_and_plays_every_task_before_any_twice() ->
     assert played[:10] != played[10:20]
 
 
+def test_a_rare_set_sits_out_until_it_fills_a_batch_of_its_own() -> None:
+    shares = {"a": 1.0, "b": 1.0, "c": 0.1}
+    mix = TaskMix(dict.fromkeys(shares, range(10_000)), shares, batch_size=40, seed=0, least=8)
+    drawn = [{name: len(group) for name, group in mix.draw(n).items()} for n in range(42)]
+    assert all(sum(counts.values()) == 40 for counts in drawn)
+    assert {counts.get("c", 0) for counts in drawn} == {0, 8}
+    totals = {name: sum(counts.get(name, 0) for counts in drawn) for name in shares}
+    assert all(abs(totals[name] - 1680 * share / 2.1) <= 8 for name, share in shares.items())
+
+
 def test_the_mix_of_an_iteration_does_not_depend_on_what_was_drawn_before() -> None:
     indices, weights = {"a": range(30), "b": range(9)}, {"a": 1.0, "b": 1.0}
     one = TaskMix(indices, weights, batch_size=8, seed=3)

@@ -48,6 +48,7 @@ class AgentEnvironment:
         self._gamma = gamma
         self._max_rounds = max_rounds
         self._rounds = 0
+        self._listed: list[str] = []
         self._score = 0.0
         self._ended = False
 
@@ -60,6 +61,12 @@ class AgentEnvironment:
 
     def observe(self) -> str:
         return self.game.observe()
+
+    def possible_actions(self) -> list[str]:
+        """Actions that the game understands, as it last listed them (every `look_every` rounds)."""
+        if self._rounds % self.spec.look_every == 0:
+            self._listed = self.game.actions()
+        return self._listed
 
     def step(self, reply: str) -> Step:
         """Play the reply's action; a reply without one costs a round, and the observation says so."""

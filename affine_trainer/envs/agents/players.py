@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 from affine_trainer.envs.agents.environment import AgentEnvironment
 from affine_trainer.envs.agents.game import Move
 from affine_trainer.records import Completion, Conversation, Message, Sampling, seed_from
+
+MAX_THREADS = 8
 
 
 class Player(Protocol):
@@ -29,9 +32,9 @@ def do_nothing(environment: AgentEnvironment, observation: str, seed: int) -> Mo
 
 
 def act_at_random(environment: AgentEnvironment, observation: str, seed: int) -> Move:
-    """Any action that is understood now."""
-    rng = random.Random(seed)
-    return Move("I try something.", rng.choice(environment.game.actions() or [environment.spec.do_nothing]))
+    """Any action that was understood when the player last looked."""
+    actions = environment.possible_actions() or [environment.spec.do_nothing]
+    return Move("I try something.", random.Random(seed).choice(actions))
 
 
 def follow_expert(environment: AgentEnvironment, observation: str, seed: int) -> Move:
@@ -49,7 +52,8 @@ class ScriptedAgent:
 
     def reply(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[Completion]:
         """One reply a conversation, appended to it; a Completion without tokens."""
-        return [self._reply(conversation, sampling.seed) for conversation in conversations]
+        with ThreadPoolExecutor(MAX_THREADS) as pool:  # an expert may ask a simulator in another process
+            return list(pool.map(lambda talk: self._reply(talk, sampling.seed), conversations))
 
     def _reply(self, conversation: Conversation, seed: int) -> Completion:
         environment = conversation.environment

@@ -17,7 +17,8 @@ class AgentSpec:
     `do_nothing` is an action that changes nothing. A raw score between `low` and `high` is graded as its
     place between them, as the validators do; training is paid from 0 up. `agentgym_rounds` is the round limit
     of AgentGym's own evaluation. `guide_rewards` maps the first word of an action to what the training guide
-    pays for a step of it ("" for any other).
+    pays for a step of it ("" for any other). A random player looks at the possible actions every `look_every`
+    rounds: sciworld takes as long to list them as for ten of them.
     """
 
     env: str
@@ -27,6 +28,7 @@ class AgentSpec:
     guide_rewards: Mapping[str, float]
     low: float = 0.0
     high: float = 1.0
+    look_every: int = 1
 
     @property
     def name(self) -> str:
@@ -46,7 +48,9 @@ SPECS: Mapping[str, AgentSpec] = {
     spec.name: spec
     for spec in (
         AgentSpec("agentgym:babyai", "line", "check available actions", 20, {}),
-        AgentSpec("agentgym:sciworld", "rest", "wait1", 30, {"": 0.15}, low=-100.0, high=100.0),
+        AgentSpec(
+            "agentgym:sciworld", "rest", "wait1", 30, {"": 0.15}, low=-100.0, high=100.0, look_every=10
+        ),
         AgentSpec("agentgym:textcraft", "line", "inventory", 20, {"": 0.15}),
         AgentSpec("agentgym:alfworld", "rest", "look", 30, {"": 0.2}),
         AgentSpec("agentgym:webshop", "rest", "", 10, {"search": 0.1, "click": 0.3}),
