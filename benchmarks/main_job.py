@@ -17,9 +17,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ENVIRONMENTS = ("affine:sat", "affine:abd", "affine:ded")
+from affine_trainer.report.pairing import pair_evaluations, read_evaluation
+from affine_trainer.stats import macro_difference, paired_difference
+
+SINGLE_TURN = ("affine:sat", "affine:abd", "affine:ded")
+AGENTS = (
+    "agentgym:babyai",
+    "agentgym:sciworld",
+    "agentgym:textcraft",
+    "agentgym:alfworld",
+    "agentgym:webshop",
+)
+GROUPS = {"macro of 3": SINGLE_TURN, "macro of 8": (*SINGLE_TURN, *AGENTS)}
 PAIRS = (("sft", "base"), ("rl", "base"), ("rl", "sft"), ("rl", "control"))
-TEMPERATURES = (0.0, 0.7)
+TEMPERATURES = {0.0: (), 0.7: ("data.agentgym.environments=[]",)}  # sampled: the single-turn ones alone
+COLUMNS = (*SINGLE_TURN, "macro of 3", *AGENTS, "sciworld score", "macro of 8")
+DRAWS = 10_000  # of the bootstrap
 
 
 def affine(*words: str, options: list[str]) -> None:
@@ -62,7 +75,8 @@ def evaluate(run: str, seed: int, temperature: float, options: list[str]) -> dic
         "rl": f"models/{run}/rl_best",
         "control": f"models/{run}-control/sft_final",
     }
-    common = [f"run={where}", f"seed={seed}", f"evaluation.temperature={temperature}", *options]
+    chosen = [f"evaluation.temperature={temperature}", *TEMPERATURES[temperature]]
+    common = [f"run={where}", f"seed={seed}", *chosen, *options]
     folders = {}
     for label, model in models.items():
         affine("eval", "--model", model, options=common)
@@ -71,15 +85,33 @@ def evaluate(run: str, seed: int, temperature: float, options: list[str]) -> dic
     return folders
 
 
-def compared(
-    candidate: Path, baseline: Path, run: str, temperature: float, options: list[str]
-) -> dict[str, Any]:
-    """The comparison of two evaluations, as the program writes it."""
-    name = f"{run}-t{temperature}-{candidate.name}-over-{baseline.name}".replace("models-", "")
-    affine("compare", str(candidate), str(baseline), options=[f"run={name}", *options])
-    result = json.loads((Path("logs") / name / "compare" / "comparison.json").read_text())
-    [found] = result["baselines"].values()
-    return found
+def compared(candidate: Path, baseline: Path) -> dict[str, dict[str, float]]:
+    """Paired differences of success in every environment and in groups of them, with 80 % intervals.
+
+    Of sciworld, whose tasks are too long to be solved, also the difference of scores.
+    """
+    pairs = pair_evaluations(*(read_evaluation(folder, folder.name) for folder in (candidate, baseline)))
+    found = {
+        name: paired_difference(pair.candidate_success, pair.baseline_success, samples=DRAWS)
+        for name, pair in pairs.items()
+    }
+    if "agentgym:sciworld" in pairs:
+        sciworld = pairs["agentgym:sciworld"]
+        found["sciworld score"] = paired_difference(
+            sciworld.candidate_score, sciworld.baseline_score, samples=DRAWS
+        )
+    for label, names in GROUPS.items():
+        if set(names) <= set(pairs):
+            members = [(pairs[name].candidate_success, pairs[name].baseline_success) for name in names]
+            found[label] = macro_difference(members, samples=DRAWS)
+    return {
+        name: {
+            "difference": each.estimate,
+            "lower": each.interval.lower,
+            "upper": each.interval.upper,
+        }
+        for name, each in found.items()
+    }
 
 
 def measure(seed: int, options: list[str]) -> dict[str, Any]:
@@ -95,42 +127,40 @@ def measure(seed: int, options: list[str]) -> dict[str, Any]:
     for temperature in TEMPERATURES:
         folders = evaluate(run, seed, temperature, options)
         success = {label: success_rates(folder) for label, folder in folders.items()}
-        pairs = {f"{a} - {b}": compared(folders[a], folders[b], run, temperature, options) for a, b in PAIRS}
+        pairs = {f"{a} - {b}": compared(folders[a], folders[b]) for a, b in PAIRS}
         figures["temperatures"][str(temperature)] = {"success": success, "comparisons": pairs}
     return figures
 
 
 def success_rates(folder: Path) -> dict[str, float]:
-    """Success by environment and their mean."""
+    """Success by environment, the mean score of sciworld, and means over groups of environments."""
     summary = json.loads((folder / "evaluation.json").read_text())
-    rates = {name: entry["accuracy"] for name, entry in summary["per_environment"].items()}
-    return rates | {"macro": sum(rates[name] for name in ENVIRONMENTS) / len(ENVIRONMENTS)}
+    entries = summary["per_environment"]
+    rates = {name: entry["accuracy"] for name, entry in entries.items()}
+    if "agentgym:sciworld" in entries:
+        rates["sciworld score"] = entries["agentgym:sciworld"]["mean_score"]
+    for label, names in GROUPS.items():
+        if set(names) <= set(rates):
+            rates[label] = sum(rates[name] for name in names) / len(names)
+    return rates
 
 
 def table(results: list[dict[str, Any]]) -> str:
     """Markdown: success of every model, then the paired differences in points."""
-    names = (*ENVIRONMENTS, "macro")
-    lines = [f"| seed | T | model | {' | '.join(names)} |", "|---|---|---|" + "---|" * len(names)]
+    names = [name for name in COLUMNS if name in results[0]["temperatures"]["0.0"]["success"]["base"]]
+    heads = " | ".join(name.partition(":")[2] or name for name in names)
+    lines = [f"| seed | T | model | {heads} |", "|---|---|---|" + "---|" * len(names)]
     for result in results:
         for temperature, found in result["temperatures"].items():
             for label, rates in found["success"].items():
-                cells = " | ".join(f"{rates[name]:.3f}" for name in names)
+                cells = " | ".join(f"{rates[name]:.3f}" if name in rates else "" for name in names)
                 lines.append(f"| {result['seed']} | {temperature} | {label} | {cells} |")
-    lines += [
-        "",
-        "| seed | T | difference | " + " | ".join(names) + " |",
-        "|---|---|---|" + "---|" * len(names),
-    ]
+    lines += ["", f"| seed | T | difference | {heads} |", "|---|---|---|" + "---|" * len(names)]
     for result in results:
         for temperature, found in result["temperatures"].items():
-            for pair, comparison in found["comparisons"].items():
-                entries = [
-                    *(comparison["per_environment"][name] for name in ENVIRONMENTS),
-                    comparison["macro"],
-                ]
-                lines.append(
-                    f"| {result['seed']} | {temperature} | {pair} | {' | '.join(map(points, entries))} |"
-                )
+            for pair, entries in found["comparisons"].items():
+                cells = " | ".join(points(entries[name]) if name in entries else "" for name in names)
+                lines.append(f"| {result['seed']} | {temperature} | {pair} | {cells} |")
     return "\n".join(lines)
 
 
