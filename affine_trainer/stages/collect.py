@@ -170,20 +170,28 @@ def token_limits(config: Config) -> TokenLimits:
 def quotas(config: Config, envs: Sequence[str]) -> list[Quota]:
     """`data.num_samples` shared out by the environments' weights, and each share by `data.train_split`.
 
+    RL's validation tasks are shared out alike, so that its mean reward weighs environments as training does.
     DataError where no sample at all would be left for validation.
     """
     from affine_trainer.envs.stage_tasks import weight_of
 
-    validate = config.rl_training.validation_samples
+    weights = [weight_of(env, config) for env in envs]
+    samples = shared_out(config.data.num_samples, weights)
+    validate = shared_out(max(config.rl_training.validation_samples, len(envs)), weights)
     found = []
-    for count in shared_out(config.data.num_samples, [weight_of(env, config) for env in envs]):
+    for env, count, tasks in zip(envs, samples, validate, strict=True):
         train = min(max(round(count * config.data.train_split), min(1, count)), max(count - 1, min(1, count)))
-        found.append(Quota(train, count - train, max(MIN_RL_TASKS, count), -(-validate // len(envs))))
+        found.append(Quota(train, count - train, max(fewest_rl_tasks(env), count), max(1, tasks)))
     if not any(quota.validation for quota in found):
         raise DataError(
             f"data.num_samples = {config.data.num_samples} leaves no sample for validation: raise it"
         )
     return found
+
+
+def fewest_rl_tasks(env: str) -> int:
+    """Interactive plays are long, so that fewer of their tasks are played."""
+    return MIN_RL_TASKS // 10 if env.startswith("agentgym:") else MIN_RL_TASKS
 
 
 def shared_out(total: int, weights: Sequence[float]) -> list[int]:

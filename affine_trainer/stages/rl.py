@@ -226,12 +226,12 @@ class _Run:
 
         began = time.perf_counter()
         metrics = summarise(self.rollouts.validate(), "validation")
-        if "validation/macro_reward" not in metrics:
+        if "validation/reward" not in metrics:
             raise StageError(
                 "none of the validation tasks could be graded: look at the sandbox with `affine doctor`"
             )
         self.tracker.log(metrics | {"time/validation": time.perf_counter() - began}, step=finished)
-        return metrics["validation/macro_reward"]
+        return metrics["validation/reward"]
 
     def _report(self, finished: int, metrics: dict[str, float]) -> None:
         seconds = sum(value for name, value in metrics.items() if name.startswith("time/"))
@@ -249,18 +249,18 @@ def summarise_run(events: Path, best_iteration: int | None) -> dict[str, Any]:
     """
     rows = list(read_jsonl(events, ("step",)))
     iterations = [row for row in rows if "rl/reward" in row]
-    validations = [row for row in rows if "validation/macro_reward" in row]
+    validations = [row for row in rows if "validation/reward" in row]
     best = next(row for row in validations if row["step"] == best_iteration)
     seconds = [row.get("time/iteration", row.get("time/validation", 0.0)) for row in rows]
     return {
         "iterations": iterations[-1]["step"],
         "best_iteration": best["step"],
-        "best_reward": best["validation/macro_reward"],
-        "best_success": best["validation/macro_success"],
-        "first_reward": validations[0]["validation/macro_reward"],
-        "first_success": validations[0]["validation/macro_success"],
-        "final_reward": validations[-1]["validation/macro_reward"],
-        "final_success": validations[-1]["validation/macro_success"],
+        "best_reward": best["validation/reward"],
+        "best_success": best["validation/success"],
+        "first_reward": validations[0]["validation/reward"],
+        "first_success": validations[0]["validation/success"],
+        "final_reward": validations[-1]["validation/reward"],
+        "final_success": validations[-1]["validation/success"],
         "final_train_reward": iterations[-1]["rl/reward"],
         "final_kl_divergence": iterations[-1].get("rl/kl_divergence"),
         "seconds": sum(seconds),

@@ -36,6 +36,7 @@ SETTINGS = (
     "model.max_prompt_tokens=2000",
     "model.max_new_tokens=1000",
     "data.num_samples=60",
+    "data.agentgym.environments=[]",
     "evaluation.num_samples=40",
     "evaluation.unseen_family_samples=5",
     "rl_training.validation_samples=12",
@@ -125,9 +126,9 @@ def test_no_key_and_no_content_stands_in_two_splits(collected: Path) -> None:
     assert sum(map(len, splits.values())) == len(set().union(*splits.values()))
     assert sum(len(ids) for ids in lists["rl"].values()) == 3 * 80
     assert {name: len(ids) for name, ids in lists["validation"].items()} == {
-        "affine:sat@small": 4,
+        "affine:sat@small": 2,
         "affine:abd@generated-v1": 4,
-        "affine:ded@generated-v1": 4,
+        "affine:ded@generated-v1": 6,
     }
     expected = {group.name: [task.index for task in group.tasks] for group in evaluation_tasks(config, None)}
     assert lists["evaluation"] == expected

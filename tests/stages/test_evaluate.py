@@ -40,6 +40,7 @@ SETTINGS = (
     "model.name=base",
     "model.max_prompt_tokens=3000",
     "model.max_new_tokens=8",
+    "data.agentgym.environments=[]",
     "evaluation.num_samples=10",
     "evaluation.unseen_family_samples=3",
     "evaluation.batch_size=4",

@@ -32,6 +32,7 @@ SETTINGS = (
     "model.max_prompt_tokens=2000",
     "model.max_new_tokens=8",
     "data.affine.environments=[sat]",
+    "data.agentgym.environments=[]",
     "training.use_lora=true",
     "training.lora_r=4",
     "training.lora_alpha=8",
