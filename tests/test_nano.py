@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import affine_trainer
 from affine_trainer.envs.programs.reference import run_reference
 from affine_trainer.envs.splits import SPLIT_RANGES
-from scripts.nano.grammars import TRANSCRIPTS
+from scripts.nano import plays
 from scripts.nano.mixture import Mixture
 
 NANO = Path(affine_trainer.__file__).parent / "nano"
@@ -37,34 +37,47 @@ def test_the_build_record_names_no_machine():
     assert not any(str(value).startswith("/") for value in record.values())
 
 
-@pytest.mark.parametrize("name", list(TRANSCRIPTS))
-def test_agent_transcripts_survive_the_tokenizer_and_stay_short(tokenizer, name):
-    for seed in range(20):
-        messages = TRANSCRIPTS[name](random.Random(seed))
+@pytest.mark.parametrize("name", plays.NAMES)
+def test_plays_survive_the_tokenizer_and_stay_short(tokenizer, name):
+    for seed in range(3 if name == "sciworld" else 12):
+        messages = plays.played(name, random.Random(seed))
         for message in messages:
             ids = tokenizer.encode(message.content, add_special_tokens=False)
             assert tokenizer.decode(ids) == message.content
         chat = tokenizer.apply_chat_template(as_dicts(messages), return_dict=False)
-        assert len(chat) <= 768
+        assert len(chat) <= 1024
 
 
 def test_the_chat_template_only_ever_appends(tokenizer):
-    messages = as_dicts(TRANSCRIPTS["agentgym:textcraft"](random.Random(0)))
+    messages = as_dicts(plays.played("textcraft", random.Random(0)))
     whole = tokenizer.apply_chat_template(messages, return_dict=False)
     for end in range(1, len(messages)):
         prefix = tokenizer.apply_chat_template(messages[:end], return_dict=False)
         assert whole[: len(prefix)] == prefix
 
 
+def pieces_of(tokenizer, text):
+    return tokenizer.convert_ids_to_tokens(tokenizer.encode(text, add_special_tokens=False))
+
+
 def test_digits_are_tokens_of_their_own(tokenizer):
-    pieces = tokenizer.convert_ids_to_tokens(tokenizer.encode("x12=True, 4096", add_special_tokens=False))
-    assert all(piece.isdigit() is False or len(piece) == 1 for piece in pieces)
-    assert [piece for piece in pieces if piece.isdigit()] == list("124096")
+    pieces = pieces_of(tokenizer, "12 plus 4096 is 4108, and (37) too")
+    assert [piece for piece in pieces if any(map(str.isdigit, piece))] == list("124096410837")
+
+
+def test_a_literal_is_one_token_wherever_it_stands(tokenizer):
+    negated = pieces_of(tokenizer, "¬x12")
+    assert len(negated) == 1
+    for text in ("(x12 ∨ ¬x12 ∨ x3)", "x12=True", "x12=True, x3=False"):
+        pieces = pieces_of(tokenizer, text)
+        assert "x12" in pieces
+        assert (negated[0] in pieces) == ("¬" in text)
+        assert not any(piece.isdigit() for piece in pieces)
 
 
 def test_a_word_of_data_is_spelled_and_the_words_of_a_statement_are_whole(tokenizer):
     text = "Read a word s. Print the letters backwards.\napple\nn!u-t"
-    pieces = tokenizer.convert_ids_to_tokens(tokenizer.encode(text, add_special_tokens=False))
+    pieces = pieces_of(tokenizer, text)
     assert pieces[-12:] == ["Ċ", *"apple", "Ċ", *"n!u-t"]
     assert len(pieces) <= 24
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +15,8 @@ from affine_trainer.envs import grade_reply
 from affine_trainer.errors import DataError
 from affine_trainer.records import Message, Split, Task, TaskSet
 
-BATCH = 128
+BATCH = 128  # tasks answered together, at most
+POSED_AT_ONCE = 16
 # A finite family repeats itself in the end; this many candidates a wanted sample are looked at.
 MAX_CANDIDATES_PER_SAMPLE = 20
 
@@ -150,14 +152,17 @@ def verify(task_set: TaskSet, sample: Sample) -> str | None:
     return None if grade.success else grade.why
 
 
-def candidates(task_set: TaskSet, split: Split, seed: int, wanted: int) -> Iterator[list[Task]]:
-    """Batches of tasks in the order that `seed` draws; they end when a data set does, or at a sane limit."""
+def candidates(task_set: TaskSet, split: Split, seed: int, wanted: int) -> Iterator[Task]:
+    """Tasks in the order that `seed` draws, posed as they are asked for.
+
+    They end when a data set does, or at a sane limit.
+    """
     start, limit = 0, max(1000, wanted * MAX_CANDIDATES_PER_SAMPLE)
     size = min(limit, wanted + max(BATCH, wanted // 4))
     while start < limit:
         indices = task_set.indices(split, size, seed)
-        for first in range(start, len(indices), BATCH):
-            yield task_set.tasks(indices[first : first + BATCH])
+        for first in range(start, len(indices), POSED_AT_ONCE):
+            yield from task_set.tasks(indices[first : first + POSED_AT_ONCE])
         if len(indices) < size or size == limit:
             return
         start, size = size, min(limit, 2 * size)
@@ -182,8 +187,9 @@ class ExpertDraw:
         if not wanted:
             return samples
         met: set[tuple[tuple[Message, ...], str]] = set()
-        for batch in candidates(task_set, split, self.seed, wanted):
-            tasks = [task for task in batch if self._is_new(task, taken, met)]
+        drawn = candidates(task_set, split, self.seed, wanted)
+        new = (task for task in drawn if self._is_new(task, taken, met))
+        while tasks := list(islice(new, _portion(wanted - len(samples)))):
             for task, found in zip(tasks, self.experts.samples(task_set, tasks), strict=True):
                 if isinstance(found, Fault):
                     self.rejections.add(task, found)
@@ -213,11 +219,16 @@ class ExpertDraw:
     ) -> list[Task]:
         """Up to `wanted` tasks to play: no key of `used`, no content of `taken`, a prompt that fits."""
         found: list[Task] = []
-        for batch in candidates(task_set, split, self.seed, wanted + len(used)):
-            free = (t for t in batch if t.key not in used and t.content_sha256 not in taken)
-            fitting = [task for task in free if self.limits.prompt_fits(task)][: wanted - len(found)]
-            found += fitting
-            self.advance(len(fitting))
+        for task in candidates(task_set, split, self.seed, wanted + len(used)):
             if len(found) == wanted:
                 break
+            if task.key in used or task.content_sha256 in taken or not self.limits.prompt_fits(task):
+                continue
+            found.append(task)
+            self.advance(1)
         return found
+
+
+def _portion(wanted: int) -> int:
+    """How many tasks to give to the experts at once: a few more than are wanted, as some will fail."""
+    return min(BATCH, wanted + wanted // 8 + 1)
