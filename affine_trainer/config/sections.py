@@ -30,7 +30,7 @@ class ModelConfig(Section):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     attn_implementation: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
     trust_remote_code: bool = False
-    max_prompt_tokens: int = Field(default=512, ge=16, le=131072)
+    max_prompt_tokens: int = Field(default=768, ge=16, le=131072)
     max_new_tokens: int = Field(default=160, ge=1, le=65536)
     max_episode_tokens: int = Field(
         default=1024, ge=32, le=1_048_576, description="of all turns of an interactive episode"
@@ -42,7 +42,7 @@ class AffineDataConfig(Section):
 
     environments: tuple[SingleTurnEnvironment, ...] = Field(default=("sat", "abd", "ded"), min_length=1)
     weights: dict[SingleTurnEnvironment, Weight] = Field(
-        default={"sat": 0.6, "abd": 1.0, "ded": 1.2}, description="shares; any positive scale"
+        default={"sat": 14, "abd": 24, "ded": 30}, description="shares; any positive scale"
     )
     sat_family: Literal["small", "guide", "validator"] = "small"
     programs: str = Field(
@@ -71,7 +71,7 @@ class AgentGymConfig(Section):
         "webshop",
     )
     weights: dict[AgentEnvironmentName, Weight] = Field(
-        default={"babyai": 0.06, "sciworld": 0.013, "textcraft": 0.06, "alfworld": 0.06, "webshop": 0.06},
+        default={"babyai": 6, "sciworld": 0.3, "textcraft": 6, "alfworld": 6, "webshop": 1},
         description="shares of the samples, on the scale of data.affine.weights",
     )
     base_urls: dict[AgentEnvironmentName, str] = Field(
