@@ -167,7 +167,7 @@ hardware: {device: cuda}
         ),
         (
             "rl_training: {samples_per_task: 12}",
-            "micro_batch_size (32) must be a multiple of samples_per_task (12)",
+            "micro_batch_size (64) must be a multiple of samples_per_task (12)",
         ),
         (
             "rl_training: {samples_per_task: 1}",
@@ -259,8 +259,8 @@ def test_set_overrides_the_file_and_later_ones_win(tmp_path):
 def test_set_of_one_weight_keeps_the_others_and_a_mapping_replaces_all():
     assert load_config(None, ["data.affine.weights.sat=3"]).data.affine.weights == {
         "sat": 3,
-        "abd": 1,
-        "ded": 1.2,
+        "abd": 24,
+        "ded": 30,
     }
     weights = load_config(None, ["data.affine.weights={sat: 2, abd: 1, ded: 4}"]).data.affine.weights
     assert weights == {"sat": 2, "abd": 1, "ded": 4}
@@ -303,7 +303,7 @@ def test_the_config_cannot_be_changed_and_defaults_are_not_shared():
     with pytest.raises(ValueError, match="frozen"):
         Config().seed = 3
     Config().data.affine.weights["sat"] = 9.0
-    assert Config().data.affine.weights["sat"] == 0.6
+    assert Config().data.affine.weights["sat"] == 14
 
 
 configs = st.builds(
@@ -335,7 +335,7 @@ def test_the_resolved_file_reads_back_to_the_same_config(tmp_path_factory, overr
 
 def test_flatten_gives_every_value_under_its_dotted_key():
     flat = flatten(Config())
-    assert flat["training.lora_r"] == 32 and flat["data.affine.weights.sat"] == 0.6
+    assert flat["training.lora_r"] == 32 and flat["data.affine.weights.sat"] == 14
     assert flat["data.affine.environments"] == ["sat", "abd", "ded"]
     json.dumps(flat)
 

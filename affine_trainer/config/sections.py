@@ -149,8 +149,11 @@ class RLConfig(Section):
         le=64.0,
         description="times the batch that is played, to learn from the best part",
     )
+    interactive_share: float | None = Field(
+        default=0.05, gt=0.0, lt=1.0, description="of the tasks that are practised; none: as in data"
+    )
     mini_batch_size: int = Field(default=64, ge=1, le=65536, description="episodes an optimiser step")
-    micro_batch_size: int = Field(default=32, ge=1, le=65536, description="episodes a forward pass")
+    micro_batch_size: int = Field(default=64, ge=1, le=65536, description="episodes a forward pass")
     ppo_epochs: int = Field(default=2, ge=1, le=100)
     clip_range: float = Field(default=0.2, gt=0.0, lt=1.0)
     clip_range_value: float = Field(default=0.2, gt=0.0, le=1000.0)

@@ -30,7 +30,9 @@ class GrowingLayer(DynamicLayer):
 
     def columns_of(self, row: int, columns: Tensor) -> tuple[Tensor, Tensor]:
         """A copy of these columns of one row's keys and values, each (heads, columns, head size)."""
-        return self._key_buffer[row][:, columns], self._value_buffer[row][:, columns]
+        buffers = self._key_buffer[row], self._value_buffer[row]
+        keys, values = (buffer.index_select(1, columns) for buffer in buffers)
+        return keys, values
 
     def select(self, rows: Tensor, first_column: int) -> None:
         """Keep these rows, without the columns before `first_column`."""
@@ -40,16 +42,20 @@ class GrowingLayer(DynamicLayer):
     @classmethod
     def stacked(cls, parts: Sequence[DynamicLayer], rows: Tensor) -> GrowingLayer:
         """These `rows` (any of them more than once) of several layers, their columns aligned on the right."""
-        layer = cls()
-        keys, values = (stack_right([getattr(part, name) for part in parts]) for name in ("keys", "values"))
-        layer.update(keys[rows], values[rows])
-        return layer
+        every = ([row for part in parts for row in getattr(part, name)] for name in ("keys", "values"))
+        keys, values = ([tensors[row] for row in rows.tolist()] for tensors in every)
+        return cls.of_rows(keys, values)
 
     @classmethod
     def of_rows(cls, keys: Sequence[Tensor], values: Sequence[Tensor]) -> GrowingLayer:
         """A layer of single rows, each of shape (heads, columns, head size), aligned on the right."""
         layer = cls()
-        layer.update(*(stack_right([part[None] for part in parts]) for parts in (keys, values)))
+        layer.lazy_initialization(keys[0][None], values[0][None])
+        layer._key_buffer, layer._value_buffer = (
+            side_by_side(part, cls.spare_columns) for part in (keys, values)
+        )
+        used = slice(max(part.shape[1] for part in keys))
+        layer.keys, layer.values = layer._key_buffer[:, :, used], layer._value_buffer[:, :, used]
         return layer
 
     def _start(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,8 +89,13 @@ class ReadTokens:
     layers: tuple[tuple[Tensor, Tensor], ...]
 
 
-def stack_right(parts: Sequence[Tensor]) -> Tensor:
-    """Tensors (rows, heads, columns, head size) below each other, their columns aligned on the right."""
-    # Zeros, not empty memory: masked columns still enter products, where a stray NaN would spread.
-    width = max(part.shape[2] for part in parts)
-    return torch.cat([torch.nn.functional.pad(part, (0, 0, width - part.shape[2], 0)) for part in parts])
+def side_by_side(rows: Sequence[Tensor], spare_columns: int) -> Tensor:
+    """Rows (heads, columns, head size) in one buffer, each ending at the widest row's last column."""
+    heads, _, head_size = rows[0].shape
+    width = max(row.shape[1] for row in rows)
+    buffer = rows[0].new_empty((len(rows), heads, width + spare_columns, head_size))
+    for place, row in zip(buffer, rows, strict=True):
+        # Zeros, not empty memory: masked columns still enter products, where a stray NaN would spread.
+        place[:, : width - row.shape[1]] = 0
+        place[:, width - row.shape[1] : width] = row
+    return buffer

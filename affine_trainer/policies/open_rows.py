@@ -52,7 +52,7 @@ class OpenRows:
         self.logits = torch.cat([logits for logits, _, _ in parts])
         self._mask = torch.cat(_aligned([mask for _, mask, _ in parts]))
         self._cache = parts[0][2]
-        if self.grows:
+        if self.grows and (len(parts) > 1 or len(read) < len(ordered) or not _grows(self._cache)):
             places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
             copies = torch.tensor([places[key] for key in keys], device=self._device)
             layers = zip(*(cache.layers for _, _, cache in parts), strict=True)
@@ -140,6 +140,10 @@ class OpenRows:
 def can_grow(model: PreTrainedModel) -> bool:
     """Whether every layer of the model's cache is plain: no sliding window, no recurrent state."""
     return all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)
+
+
+def _grows(cache: DynamicCache) -> bool:
+    return all(isinstance(layer, GrowingLayer) for layer in cache.layers)
 
 
 def prefill_groups(lengths: Sequence[int], max_tokens: int) -> list[range]:

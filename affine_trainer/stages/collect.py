@@ -35,6 +35,7 @@ READS = (
     "model.revision",
     "model.max_prompt_tokens",
     "model.max_new_tokens",
+    "rl_training.interactive_share",
     "rl_training.validation_samples",
     "evaluation.rules",
     "sandbox.cpu_seconds",
@@ -170,14 +171,15 @@ def token_limits(config: Config) -> TokenLimits:
 def quotas(config: Config, envs: Sequence[str]) -> list[Quota]:
     """`data.num_samples` shared out by the environments' weights, and each share by `data.train_split`.
 
-    RL's validation tasks are shared out alike, so that its mean reward weighs environments as training does.
+    RL's validation tasks are shared out as its practice is, so that their mean reward is what it improves.
     DataError where no sample at all would be left for validation.
     """
-    from affine_trainer.envs.stage_tasks import weight_of
+    from affine_trainer.envs.stage_tasks import practice_weights, weight_of
 
     weights = [weight_of(env, config) for env in envs]
     samples = shared_out(config.data.num_samples, weights)
-    validate = shared_out(max(config.rl_training.validation_samples, len(envs)), weights)
+    practised = practice_weights(envs, config)
+    validate = shared_out(max(config.rl_training.validation_samples, len(envs)), practised)
     found = []
     for env, count, tasks in zip(envs, samples, validate, strict=True):
         train = min(max(round(count * config.data.train_split), min(1, count)), max(count - 1, min(1, count)))

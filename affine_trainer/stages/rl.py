@@ -168,14 +168,15 @@ class _Run:
         return trainer
 
     def _rollouts(self, policy: Policy, clock: PhaseClock) -> Rollouts:
-        from affine_trainer.envs.stage_tasks import weight_of
+        from affine_trainer.envs.stage_tasks import practice_weights
         from affine_trainer.learning.rollouts import Rollouts
         from affine_trainer.learning.task_mix import TaskMix
 
         config, path = self.config, data_dir(self.config) / "tasks.json"
         tasks, validation = read_tasks(path, "rl"), read_tasks(path, "validation")
         task_sets = {name: self._task_set(name) for name in tasks | validation}
-        weights = {name: weight_of(name.partition("@")[0], config) for name in tasks}
+        shares = practice_weights([name.partition("@")[0] for name in tasks], config)
+        weights = dict(zip(tasks, shares, strict=True))
         wanted = config.rl_training
         num_tasks = round(wanted.oversampling * wanted.rollout_batch_size / wanted.samples_per_task)
         mix = TaskMix(tasks, weights, batch_size=num_tasks, seed=config.seed, least=LEAST_TASKS)

@@ -21,7 +21,7 @@ from trl import SFTConfig, SFTTrainer
 from affine_trainer.artifacts import read_jsonl, read_manifest, write_jsonl
 from affine_trainer.config import Config, load_config
 from affine_trainer.envs import grade_reply, task_set, task_sets
-from affine_trainer.envs.stage_tasks import evaluation_tasks, open_sandbox
+from affine_trainer.envs.stage_tasks import evaluation_tasks, open_sandbox, practice_weights, weight_of
 from affine_trainer.errors import DataError, StageError
 from affine_trainer.records import UNLIMITED, Environment, Message, Split, Task, TaskSet
 from affine_trainer.sandbox import isolation_level
@@ -391,3 +391,14 @@ def draw_all_rejections(cache: Path) -> list[dict[str, str]]:
     rejections = Rejections()
     draw_from(cache, rejections).samples(EchoTasks(), "train", 2, set())
     return rejections.named
+
+
+def test_the_interactive_share_of_practice_is_apart_from_that_of_the_data():
+    envs = ["affine:sat", "affine:abd", "agentgym:babyai", "agentgym:webshop"]
+    settings = ["data.affine.weights={sat: 1, abd: 3, ded: 1}", "data.agentgym.weights.babyai=3"]
+    asked = load_config(None, [*settings, "data.agentgym.weights.webshop=1"])
+    shares = practice_weights(envs, asked)
+    assert shares == pytest.approx([0.2375, 0.7125, 0.0375, 0.0125])
+    as_in_data = load_config(None, [*settings, "rl_training.interactive_share=null"])
+    assert practice_weights(envs, as_in_data) == [weight_of(env, as_in_data) for env in envs]
+    assert practice_weights(envs[:2], asked) == [1, 3]

@@ -198,8 +198,8 @@ def test_the_prompt_is_masked_and_the_stop_token_is_trained():
     ("bad", "words"),
     [
         (
-            row("x" * 600, "y"),
-            r"train\.jsonl, line 3: the prompt has \d+ tokens.*model\.max_prompt_tokens = 512",
+            row("x" * 900, "y"),
+            r"train\.jsonl, line 3: the prompt has \d+ tokens.*model\.max_prompt_tokens = 768",
         ),
         (row("x", "y" * 200), r"line 3: the completion has 201 tokens.*model\.max_new_tokens = 160"),
         ({"prompt": [{"role": "user", "content": "x"}]}, r"line 3: the row lacks completion"),
