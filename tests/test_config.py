@@ -259,8 +259,8 @@ def test_set_overrides_the_file_and_later_ones_win(tmp_path):
 def test_set_of_one_weight_keeps_the_others_and_a_mapping_replaces_all():
     assert load_config(None, ["data.affine.weights.sat=3"]).data.affine.weights == {
         "sat": 3,
-        "abd": 24,
-        "ded": 30,
+        "abd": 50,
+        "ded": 34,
     }
     weights = load_config(None, ["data.affine.weights={sat: 2, abd: 1, ded: 4}"]).data.affine.weights
     assert weights == {"sat": 2, "abd": 1, "ded": 4}

@@ -42,7 +42,7 @@ class AffineDataConfig(Section):
 
     environments: tuple[SingleTurnEnvironment, ...] = Field(default=("sat", "abd", "ded"), min_length=1)
     weights: dict[SingleTurnEnvironment, Weight] = Field(
-        default={"sat": 14, "abd": 24, "ded": 30}, description="shares; any positive scale"
+        default={"sat": 14, "abd": 50, "ded": 34}, description="shares; any positive scale"
     )
     sat_family: Literal["small", "guide", "validator"] = "small"
     programs: str = Field(
@@ -71,7 +71,7 @@ class AgentGymConfig(Section):
         "webshop",
     )
     weights: dict[AgentEnvironmentName, Weight] = Field(
-        default={"babyai": 6, "sciworld": 0.3, "textcraft": 6, "alfworld": 6, "webshop": 1},
+        default={"babyai": 6, "sciworld": 0.3, "textcraft": 9, "alfworld": 8, "webshop": 1},
         description="shares of the samples, on the scale of data.affine.weights",
     )
     base_urls: dict[AgentEnvironmentName, str] = Field(
@@ -83,6 +83,9 @@ class AgentGymConfig(Section):
     max_rounds: Rounds = Field(default=10, description="of an episode to learn from")
     babyai_levels: tuple[Annotated[int, Field(ge=1, le=40)], ...] = Field(
         default=(14, 15, 16, 19, 20, 22, 25, 30), description="levels to play, none meaning all 40"
+    )
+    textcraft_depths: tuple[Annotated[int, Field(ge=1, le=4)], ...] = Field(
+        default=(1,), description="how many crafts deep the goals are, none meaning any"
     )
     textcraft_recipes: str | None = Field(default=None, description="a folder of recipe files")
     trajectories: tuple[str, ...] = Field(default=(), description="AgentTraj files to learn from besides")
@@ -104,7 +107,7 @@ def _check_weights(environments: Sequence[Any], weights: Mapping[Any, float]) ->
 class DataConfig(Section):
     """What `collect` gathers."""
 
-    num_samples: int = Field(default=9000, ge=2, le=10_000_000)
+    num_samples: int = Field(default=12000, ge=2, le=10_000_000)
     train_split: float = Field(default=0.9, gt=0.0, lt=1.0)
     prompts: str | None = Field(default=None, description="a folder with one template file an environment")
     affine: AffineDataConfig = AffineDataConfig()
@@ -124,7 +127,7 @@ class TrainingConfig(Section):
     num_epochs: int = Field(default=2, ge=1, le=1000)
     batch_size: int = Field(default=32, ge=1, le=4096)
     gradient_accumulation_steps: int = Field(default=1, ge=1, le=4096)
-    learning_rate: float = Field(default=2.5e-3, gt=0.0, le=1.0)
+    learning_rate: float = Field(default=1.5e-3, gt=0.0, le=1.0)
     warmup_steps: int = Field(default=20, ge=0, le=1_000_000)
     lr_schedule: Schedule = "cosine"
     min_lr_ratio: float = Field(default=0.1, ge=0.0, le=1.0)
@@ -150,7 +153,7 @@ class RLConfig(Section):
         description="times the batch that is played, to learn from the best part",
     )
     interactive_share: float | None = Field(
-        default=0.05, gt=0.0, lt=1.0, description="of the tasks that are practised; none: as in data"
+        default=0.02, gt=0.0, lt=1.0, description="of the tasks that are practised; none: as in data"
     )
     mini_batch_size: int = Field(default=64, ge=1, le=65536, description="episodes an optimiser step")
     micro_batch_size: int = Field(default=64, ge=1, le=65536, description="episodes a forward pass")

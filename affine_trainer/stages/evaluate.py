@@ -48,6 +48,7 @@ READS = (
     "data.agentgym.rules",
     "data.agentgym.max_reply_tokens",
     "data.agentgym.babyai_levels",
+    "data.agentgym.textcraft_depths",
     "data.agentgym.textcraft_recipes",
     "evaluation",
     "sampling",

@@ -32,8 +32,8 @@ NUM_LEVELS = 40
 
 @cache
 def games_of(name: str) -> Games:
-    """The games of an environment as the embedded default poses them, with every level of babyai."""
-    return AGENTS[name].games(AgentGymConfig(babyai_levels=()))
+    """The games of an environment as the embedded default poses them, with no task left out."""
+    return AGENTS[name].games(AgentGymConfig(babyai_levels=(), textcraft_depths=()))
 
 
 @cache

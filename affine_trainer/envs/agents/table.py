@@ -62,7 +62,8 @@ def _textcraft(config: AgentGymConfig) -> Games:
     from affine_trainer.envs.textcraft import TextCraftGames
 
     recipes = config.textcraft_recipes
-    return TextCraftGames(recipes=Path(recipes).expanduser() if recipes else None)
+    folder = Path(recipes).expanduser() if recipes else None
+    return TextCraftGames(recipes=folder, depths=config.textcraft_depths)
 
 
 def _textcraft_rules() -> RulesText:

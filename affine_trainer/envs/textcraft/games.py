@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 from affine_trainer.envs.agents.game import Expert, Game, GameInfo
@@ -20,6 +21,7 @@ from affine_trainer.records import UNLIMITED, Split, seed_from
 
 ENV = "agentgym:textcraft"
 MOST_DRAWS = 1000
+TASKS_A_WANTED_DEPTH = 20  # so many are looked at for each that is asked for
 # The splits that the goals of a loaded book are dealt to, one after another.
 DEAL: tuple[Split, ...] = (
     *("evaluation", "train", "validation", "pretrain", "train"),
@@ -33,6 +35,8 @@ Shelf = Callable[[Split, random.Random], tuple[Book, Goals]]
 class TextCraftGames:
     """All crafting tasks; an index draws the book, the goal and the commands that are shown.
 
+    `depths` names how many crafts deep the goals are that `indices` gives, none of them meaning any.
+
     With `recipes`, a folder of recipe files in the format of the game, there is one book, and its goals are
     dealt to the splits. AffineError when the folder holds too few recipes for a split.
     """
@@ -41,12 +45,23 @@ class TextCraftGames:
     family = "embedded"
     max_open = UNLIMITED
 
-    def __init__(self, recipes: Path | None = None) -> None:
+    def __init__(self, recipes: Path | None = None, depths: Collection[int] = ()) -> None:
+        self._depths = frozenset(depths)
         self._shelf = _own_books if recipes is None else _loaded_book(load_recipes(recipes), recipes)
         self.task = lru_cache(maxsize=256)(self._task)
 
     def indices(self, split: Split, count: int, seed: int) -> list[int]:
-        return draw_indices(self.env, self.family, split, count, seed)
+        if not self._depths:
+            return draw_indices(self.env, self.family, split, count, seed)
+        most = MOST_DRAWS + count * TASKS_A_WANTED_DEPTH
+        drawn = draw_indices(self.env, self.family, split, most, seed)
+        found = list(islice((n for n in drawn if self.task(n).depth in self._depths), count))
+        if len(found) < count:
+            raise AffineError(
+                f"{self.env} has {len(found)} {split} tasks of depth {sorted(self._depths)} among {most}; "
+                f"asked for {count}"
+            )
+        return found
 
     def info(self, index: int) -> GameInfo:
         task = self.task(index)

@@ -133,3 +133,12 @@ def test_a_task_is_the_same_in_another_process():
 def test_an_index_that_no_split_owns_is_refused():
     with pytest.raises(AffineError, match="outside"):
         GAMES.start(2_000_000_000)
+
+
+def test_indices_of_some_depths_are_those_of_any_depth_without_the_others():
+    every = TextCraftGames().indices("train", 400, seed=0)
+    shallow = TextCraftGames(depths=[1])
+    wanted = [index for index in every if shallow.task(index).depth == 1]
+    assert 40 < len(wanted) < 360
+    assert shallow.indices("train", 40, seed=0) == wanted[:40]
+    assert shallow.indices("train", 20, seed=0) == wanted[:20]
