@@ -152,8 +152,12 @@ class RLConfig(Section):
         le=64.0,
         description="times the batch that is played, to learn from the best part",
     )
-    interactive_share: float | None = Field(
-        default=0.02, gt=0.0, lt=1.0, description="of the tasks that are practised; none: as in data"
+    weights: dict[SingleTurnEnvironment | AgentEnvironmentName, Weight] = Field(
+        default={
+            **{"sat": 10, "abd": 6, "ded": 10},
+            **{"babyai": 0.2, "sciworld": 0.05, "textcraft": 0.15, "alfworld": 0.15, "webshop": 0.05},
+        },
+        description="shares of the tasks that are practised; none given: those of data",
     )
     mini_batch_size: int = Field(default=64, ge=1, le=65536, description="episodes an optimiser step")
     micro_batch_size: int = Field(default=64, ge=1, le=65536, description="episodes a forward pass")
@@ -289,6 +293,15 @@ class Config(Section):
     sampling: SamplingConfig = SamplingConfig()
     tracking: TrackingConfig = TrackingConfig()
     sandbox: SandboxConfig = SandboxConfig()
+
+    @model_validator(mode="after")
+    def _what_is_practised_has_a_share(self) -> Config:
+        names = (*self.data.affine.environments, *self.data.agentgym.environments)
+        try:
+            _check_weights(names if self.rl_training.weights else (), self.rl_training.weights)
+        except ValueError as error:
+            raise ValueError(f"rl_training.{error}, or {{}} for the shares of data") from error
+        return self
 
 
 def flatten(config: BaseModel) -> dict[str, Any]:

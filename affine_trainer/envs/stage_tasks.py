@@ -39,17 +39,9 @@ def weight_of(env: str, config: Config) -> float:
 
 
 def practice_weights(envs: Sequence[str], config: Config) -> list[float]:
-    """The share of each environment of the tasks that RL plays, on any scale.
-
-    `rl_training.interactive_share` goes to the interactive ones together, and the rest to the others.
-    """
-    weights, share = {env: weight_of(env, config) for env in envs}, config.rl_training.interactive_share
-    interactive = {env: weights[env] for env in envs if env.startswith("agentgym:")}
-    of_these, of_the_others = sum(interactive.values()), sum(weights.values()) - sum(interactive.values())
-    if share is None or not of_these or not of_the_others:
-        return list(weights.values())
-    factors = {True: share / of_these, False: (1.0 - share) / of_the_others}
-    return [weight * factors[env in interactive] for env, weight in weights.items()]
+    """The share of each environment of the tasks that RL plays, on any scale."""
+    weights: Any = config.rl_training.weights
+    return [weights[env.partition(":")[2]] if weights else weight_of(env, config) for env in envs]
 
 
 def evaluation_tasks(config: Config, sandbox: Sandbox | None) -> list[TaskGroup]:

@@ -35,7 +35,7 @@ READS = (
     "model.revision",
     "model.max_prompt_tokens",
     "model.max_new_tokens",
-    "rl_training.interactive_share",
+    "rl_training.weights",
     "rl_training.validation_samples",
     "evaluation.rules",
     "sandbox.cpu_seconds",

@@ -22,7 +22,7 @@ from affine_trainer.artifacts import read_jsonl, read_manifest, write_jsonl
 from affine_trainer.config import Config, load_config
 from affine_trainer.envs import grade_reply, task_set, task_sets
 from affine_trainer.envs.stage_tasks import evaluation_tasks, open_sandbox, practice_weights, weight_of
-from affine_trainer.errors import DataError, StageError
+from affine_trainer.errors import ConfigError, DataError, StageError
 from affine_trainer.records import UNLIMITED, Environment, Message, Split, Task, TaskSet
 from affine_trainer.sandbox import isolation_level
 from affine_trainer.stages import collect as stage
@@ -393,12 +393,14 @@ def draw_all_rejections(cache: Path) -> list[dict[str, str]]:
     return rejections.named
 
 
-def test_the_interactive_share_of_practice_is_apart_from_that_of_the_data():
-    envs = ["affine:sat", "affine:abd", "agentgym:babyai", "agentgym:webshop"]
-    settings = ["data.affine.weights={sat: 1, abd: 3, ded: 1}", "data.agentgym.weights.babyai=3"]
-    asked = load_config(None, [*settings, "data.agentgym.weights.webshop=1"])
-    shares = practice_weights(envs, asked)
-    assert shares == pytest.approx([0.245, 0.735, 0.015, 0.005])
-    as_in_data = load_config(None, [*settings, "rl_training.interactive_share=null"])
+def test_shares_of_practice_are_apart_from_those_of_the_data():
+    envs = ["affine:sat", "agentgym:webshop"]
+    apart = load_config(None, ["rl_training.weights.sat=3", "rl_training.weights.webshop=1"])
+    assert practice_weights(envs, apart) == [3, 1]
+    as_in_data = load_config(None, ["rl_training.weights={}"])
     assert practice_weights(envs, as_in_data) == [weight_of(env, as_in_data) for env in envs]
-    assert practice_weights(envs[:2], asked) == [1, 3]
+
+
+def test_an_environment_that_is_to_be_practised_needs_a_share():
+    with pytest.raises(ConfigError, match=r"rl_training\.weights needs a number above 0 for .*webshop"):
+        load_config(None, ["rl_training.weights={sat: 1, abd: 1, ded: 1}"])
