@@ -3,7 +3,8 @@
     python benchmarks/main_job.py --seeds 0 1 2 --out logs/main_job.json
 
 For each seed it runs the pipeline, then the control: SFT from the base model on the same data for as long as
-SFT and RL took together. Every model meets the same evaluation tasks. Resumable: finished stages are skipped.
+SFT and RL took together (`--no-control` leaves it out). Every model meets the same evaluation tasks;
+`--single-turn` evaluates on these alone, greedily too. Resumable: finished stages are skipped.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ AGENTS = (
 )
 GROUPS = {"macro of 3": SINGLE_TURN, "macro of 8": (*SINGLE_TURN, *AGENTS)}
 PAIRS = (("sft", "base"), ("rl", "base"), ("rl", "sft"), ("rl", "control"))
-TEMPERATURES = {0.0: (), 0.7: ("data.agentgym.environments=[]",)}  # sampled: the single-turn ones alone
+ALONE = "data.agentgym.environments=[]"
+TEMPERATURES = {0.0: (), 0.7: (ALONE,)}  # sampled: the single-turn ones alone
 COLUMNS = (*SINGLE_TURN, "macro of 3", *AGENTS, "sciworld score", "macro of 8")
 DRAWS = 10_000  # of the bootstrap
 
@@ -67,7 +69,7 @@ def train_control(run: str, seed: int, options: list[str]) -> None:
 
 
 def evaluate(run: str, seed: int, temperature: float, options: list[str]) -> dict[str, Path]:
-    """Evaluate the four models at one temperature; returns the folder of each."""
+    """Evaluate the models that there are at one temperature; returns the folder of each."""
     where = run if temperature == 0.0 else f"{run}-t{temperature}"
     models = {
         "base": "base",
@@ -79,6 +81,8 @@ def evaluate(run: str, seed: int, temperature: float, options: list[str]) -> dic
     common = [f"run={where}", f"seed={seed}", *chosen, *options]
     folders = {}
     for label, model in models.items():
+        if label == "control" and not Path(model).exists():
+            continue
         affine("eval", "--model", model, options=common)
         name = "base" if label == "base" else model.replace("/", "-")
         folders[label] = Path("logs") / where / "eval" / name
@@ -114,20 +118,22 @@ def compared(candidate: Path, baseline: Path) -> dict[str, dict[str, float]]:
     }
 
 
-def measure(seed: int, options: list[str]) -> dict[str, Any]:
+def measure(seed: int, options: list[str], *, control: bool, single_turn: bool) -> dict[str, Any]:
     """All figures of one seed."""
     run = f"main-job-{seed}"
     train(run, seed, options)
-    train_control(run, seed, options)
+    if control:
+        train_control(run, seed, options)
     figures: dict[str, Any] = {"seed": seed, "seconds": {}, "temperatures": {}}
     for stage in ("sft_final", "rl_best"):
         figures["seconds"][stage] = manifest(Path("models") / run / stage)["metrics"]["seconds"]
-    control = manifest(Path("models") / f"{run}-control" / "sft_final")
-    figures["seconds"]["control"] = control["metrics"]["seconds"]
+    if control:
+        trained = manifest(Path("models") / f"{run}-control" / "sft_final")
+        figures["seconds"]["control"] = trained["metrics"]["seconds"]
     for temperature in TEMPERATURES:
-        folders = evaluate(run, seed, temperature, options)
+        folders = evaluate(run, seed, temperature, [*options, *((ALONE,) if single_turn else ())])
         success = {label: success_rates(folder) for label, folder in folders.items()}
-        pairs = {f"{a} - {b}": compared(folders[a], folders[b]) for a, b in PAIRS}
+        pairs = {f"{a} - {b}": compared(folders[a], folders[b]) for a, b in PAIRS if b in folders}
         figures["temperatures"][str(temperature)] = {"success": success, "comparisons": pairs}
     return figures
 
@@ -176,11 +182,14 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--set", dest="options", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--no-control", action="store_true")
+    parser.add_argument("--single-turn", action="store_true", help="evaluate on these alone")
     parser.add_argument("--out", type=Path, default=Path("logs/main_job.json"))
     args = parser.parse_args()
     results = []
     for seed in args.seeds:
-        results.append(measure(seed, args.options))
+        found = measure(seed, args.options, control=not args.no_control, single_turn=args.single_turn)
+        results.append(found)
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(results, indent=2) + "\n")
         print(table(results), flush=True)

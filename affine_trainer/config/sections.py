@@ -176,7 +176,7 @@ class RLConfig(Section):
         default="group", description="baseline of the critic, or of the task's other episodes"
     )
     normalize_advantages: bool = True
-    learning_rate: float = Field(default=1e-4, gt=0.0, le=1.0)
+    learning_rate: float = Field(default=5e-5, gt=0.0, le=1.0)
     critic_learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
     critic_hidden_size: int = Field(default=256, ge=1, le=65536)
     lr_schedule: Schedule = "cosine"
