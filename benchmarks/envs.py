@@ -135,7 +135,7 @@ def snapshots_hold(games: Games, indices: Sequence[int], seed: int) -> int:
 
 def measure(name: str, count: int, seed: int) -> dict:
     """Everything about one environment."""
-    games = AGENTS[name].games(AgentGymConfig(rules="full"))
+    games = AGENTS[name].games(AgentGymConfig(rules="full", babyai_levels=(), textcraft_depths=()))
     indices, rounds = some_indices(name, games, count, seed), ROUNDS[name]
     few = indices[: max(20, count // 5)]
     expert = play_all(games, indices, expert_of(games), rounds)

@@ -15,7 +15,7 @@ small=(
     --set run=e2e
     --set data.num_samples=240
     --set data.agentgym.environments=[textcraft,alfworld]
-    --set "data.agentgym.weights={textcraft: 0.3, alfworld: 0.3}"
+    --set "data.agentgym.weights={textcraft: 20, alfworld: 20}"
     --set training.num_epochs=1
     --set training.eval_steps=5
     --set rl_training.num_rollouts=3
@@ -42,7 +42,7 @@ find . -type f ! -name '*.lock' ! -name before -exec cksum {} + | sort >after
 diff <(grep -v ' ./before$' before) <(grep -v ' ./after$' after) || { echo "e2e: a second run changed files" >&2; exit 1; }
 
 affine grade affine:sat@validator/17 <<<"UNSAT" | grep -q '"success": false'
-if affine run "${small[@]}" --set training.learning_rate=1.5e-3 >/dev/null 2>refused; then
+if affine run "${small[@]}" --set training.learning_rate=2e-3 >/dev/null 2>refused; then
     echo "e2e: another learning rate was not refused" >&2
     exit 1
 fi

@@ -17,7 +17,8 @@ def test_our_wording_has_every_slot_and_names_the_answer_format():
 
 
 def test_a_prompt_is_one_user_message_without_an_unfilled_slot():
-    for env, tasks in task_sets(Config(), None).items():
+    single_turn = load_config(None, ["data.agentgym.environments=[]"])
+    for env, tasks in task_sets(single_turn, None).items():
         for task in tasks.tasks(range(20)):
             [message] = task.prompt
             assert message.role == "user"

@@ -32,6 +32,7 @@ from tests.tiny_model import save_tiny_model, tiny_model, tiny_tokenizer
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = (
+    "rl_training.weights={}",
     "model.name=base",
     "model.max_prompt_tokens=2000",
     "model.max_new_tokens=1000",
@@ -311,7 +312,10 @@ def test_shares_add_up_and_follow_the_weights(total: int, weights: list[float], 
 def test_a_share_too_small_to_validate_is_refused() -> None:
     assert quotas(sat_only("data.num_samples=2"), ["affine:sat"])[0].validation == 1
     with pytest.raises(DataError, match="leaves no sample for validation"):
-        quotas(config_with("data.num_samples=3"), ["affine:sat", "affine:abd", "affine:ded"])
+        quotas(
+            config_with("data.num_samples=3", "data.affine.weights={sat: 1, abd: 1, ded: 1}"),
+            ["affine:sat", "affine:abd", "affine:ded"],
+        )
 
 
 def test_an_overlap_between_splits_stops_the_stage() -> None:

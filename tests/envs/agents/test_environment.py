@@ -16,6 +16,7 @@ from affine_trainer.rollout import play
 
 UNUSED = Sampling(0.0, 1.0, 1, seed=0)
 NAMES = sorted(set(SPECS) - {"sciworld"})  # whose simulator has tests of its own
+EVERY_LEVEL = "data.agentgym.babyai_levels=[]"
 
 
 def tasks_of(name: str, *overrides: str, purpose: str = "evaluation"):
@@ -47,7 +48,7 @@ def test_an_expert_far_outdoes_those_who_do_not_try(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_reply_without_an_action_costs_a_round_and_says_so(name: str) -> None:
-    tasks = tasks_of(name, "evaluation.max_rounds=2")
+    tasks = tasks_of(name, "evaluation.max_rounds=2", EVERY_LEVEL)
     environment = tasks.start(tasks.tasks([5])[0])
     environment.observe()
     first, second = environment.step("let me think"), environment.step("Action: juggle 3 balls")
@@ -59,7 +60,7 @@ def test_a_reply_without_an_action_costs_a_round_and_says_so(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_snapshot_brings_back_round_score_and_game(name: str) -> None:
-    tasks, rng = tasks_of(name), random.Random(3)
+    tasks, rng = tasks_of(name, EVERY_LEVEL), random.Random(3)
     environment = tasks.start(tasks.tasks([7])[0])
     environment.observe()
     environment.step(f"Action: {rng.choice(environment.game.actions())}")
