@@ -84,7 +84,7 @@ class Environment(Protocol):
 
 
 # Chunks in play at once: while the environments of one step, the policy answers another.
-MAX_OPEN_CHUNKS = 4
+MAX_OPEN_CHUNKS = 2
 # More than any reply has tokens, or any run has plays: the limit where there is none.
 UNLIMITED = 2**31
 
