@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from affine_trainer.config.cores import usable_cores
+from affine_trainer.errors import ConfigError
 
 CGROUP_MEMORY_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -50,6 +51,15 @@ def supports_bf16() -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = _cpu_capabilities()
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def require_bf16() -> None:
+    """ConfigError where `training.bf16` is asked of a device that cannot do it."""
+    if not supports_bf16():
+        raise ConfigError(
+            f"training.bf16 is true, but this machine's {training_device()} does not compute in bfloat16: "
+            "run with --set training.bf16=false, or on another machine"
+        )
 
 
 def usable_ram() -> int:

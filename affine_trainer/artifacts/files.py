@@ -133,6 +133,12 @@ def _row(line: bytes, where: str, fields: Sequence[str]) -> dict[str, Any]:
     return row
 
 
+def resume_jsonl(path: Path, fields: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The rows that an earlier process appended, after `repair_jsonl`; none where it wrote none."""
+    repair_jsonl(path)
+    return list(read_jsonl(path, fields)) if path.is_file() and path.stat().st_size else []
+
+
 def repair_jsonl(path: Path) -> int:
     """Drop a last line that a kill or a full disk tore; returns the number of bytes dropped.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from itertools import islice
 
 from affine_trainer.errors import AffineError
 from affine_trainer.records import Split, seed_from
@@ -29,11 +31,19 @@ def draw_indices(env: str, family: str, split: Split, count: int, seed: int) -> 
     They are drawn one after another, so a smaller `count` gives a prefix of a larger one.
     AffineError when the split holds fewer than `count` indices.
     """
+    num_tasks = len(SPLIT_RANGES[split])
+    if not 0 <= count <= num_tasks:
+        raise AffineError(f"{env}@{family} has {num_tasks} {split} tasks; asked for {count}")
+    return list(islice(shuffled_indices(env, family, split, seed), count))
+
+
+def shuffled_indices(env: str, family: str, split: Split, seed: int) -> Iterator[int]:
+    """All indices of a split in the order of `draw_indices`, for whoever takes only some of them."""
     indices = SPLIT_RANGES[split]
-    if not 0 <= count <= len(indices):
-        raise AffineError(f"{env}@{family} has {len(indices)} {split} tasks; asked for {count}")
     rng = random.Random(seed_from("indices", env, family, split, seed))
-    drawn: dict[int, None] = {}  # a dict keeps the order of drawing
-    while len(drawn) < count:
-        drawn[rng.randrange(indices.start, indices.stop)] = None
-    return list(drawn)
+    drawn: set[int] = set()
+    while len(drawn) < len(indices):
+        index = rng.randrange(indices.start, indices.stop)
+        if index not in drawn:
+            drawn.add(index)
+            yield index

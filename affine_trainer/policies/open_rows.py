@@ -44,7 +44,10 @@ class OpenRows:
         ordered = [prompts[row] for row in self.rows]
         # Rows that begin at nothing and ask the same share one reading.
         keys = [tuple(p.token_ids) if self.grows and p.read is None else row for row, p in enumerate(ordered)]
-        read = [ordered[place] for place, key in enumerate(keys) if keys.index(key) == place]
+        firsts: dict[object, Prompt] = {}
+        for key, prompt in zip(keys, ordered, strict=True):
+            firsts.setdefault(key, prompt)
+        read = list(firsts.values())
         parts = [
             self._prefill([read[place] for place in group], pad_id)
             for group in prefill_groups([len(p.unread) for p in read], self._prefill_tokens())
@@ -53,7 +56,7 @@ class OpenRows:
         self._mask = torch.cat(_aligned([mask for _, mask, _ in parts]))
         self._cache = parts[0][2]
         if self.grows and (len(parts) > 1 or len(read) < len(ordered) or not _grows(self._cache)):
-            places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+            places = {key: place for place, key in enumerate(firsts)}
             copies = torch.tensor([places[key] for key in keys], device=self._device)
             layers = zip(*(cache.layers for _, _, cache in parts), strict=True)
             self._cache.layers = _as_layers(GrowingLayer.stacked(group, copies) for group in layers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -113,11 +114,11 @@ def _collect(config: Config, path: Path, sandbox: Sandbox) -> dict[str, Any]:
     evaluation = evaluation_tasks(config, sandbox)
     sets = list(task_sets(config, sandbox, "training").values())
     wanted = quotas(config, [tasks.env for tasks in sets])
-    rejected = {f"{tasks.env}@{tasks.family}": Rejections() for tasks in sets}
+    rejected = {_name(tasks): Rejections() for tasks in sets}
     gathered = []
     with progress("collect", sum(quota.total for quota in wanted), unit="tasks") as bar:
         for tasks, quota in zip(sets, wanted, strict=True):
-            rejections = rejected[f"{tasks.env}@{tasks.family}"]
+            rejections = rejected[_name(tasks)]
             experts = experts_of(tasks, path, limits, config, threads=2 * sandbox.num_workers)
             draw = ExpertDraw(config.seed, limits, experts, rejections, bar.advance)
             answered = with_experts(tasks, config, sandbox)
@@ -132,7 +133,7 @@ def _brought_along(config: Config, limits: TokenLimits) -> list[Gathered]:
 
     found: dict[str, list[Sample]] = {}
     for sample in trajectory_samples(config.data.agentgym.trajectories, limits):
-        found.setdefault(f"{sample.task.env}@{sample.task.family}", []).append(sample)
+        found.setdefault(_name(sample.task), []).append(sample)
     gathered = []
     for name, samples in found.items():
         random.Random(seed_from(config.seed, "trajectories", name)).shuffle(samples)
@@ -239,8 +240,8 @@ def _gather(
     return [found] if played is found else [found, played]
 
 
-def _name(tasks: TaskSet) -> str:
-    return f"{tasks.env}@{tasks.family}"
+def _name(of: TaskSet | Task) -> str:
+    return f"{of.env}@{of.family}"
 
 
 def _write(
@@ -319,11 +320,7 @@ def check_overlaps(splits: Mapping[str, Sequence[Task]]) -> dict[str, dict[str, 
 
 
 def _by_environment(tasks: Sequence[Task]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for task in tasks:
-        name = f"{task.env}@{task.family}"
-        counts[name] = counts.get(name, 0) + 1
-    return counts
+    return dict(Counter(map(_name, tasks)))
 
 
 def _token_lengths(found: Gathered) -> dict[str, dict[str, float]]:

@@ -18,8 +18,8 @@ from affine_trainer.artifacts import (
     model_dir,
     read_jsonl,
     read_manifest,
-    repair_jsonl,
     require,
+    resume_jsonl,
     stage_folder,
     write_json,
     write_jsonl,
@@ -227,8 +227,7 @@ def whole_chunks(path: Path, groups: Sequence[TaskGroup], chunk_size: int) -> tu
     """How many chunks, and episodes, an earlier process left in `path`, which is cut to whole chunks."""
     from affine_trainer.rollout import chunk_plan
 
-    dropped = repair_jsonl(path)
-    rows = list(read_jsonl(path)) if path.is_file() and path.stat().st_size else []
+    rows = resume_jsonl(path)
     chunks, expected = 0, list[str]()
     for place in chunk_plan(groups, chunk_size):
         keys = [task.key for task in groups[place.group].tasks[place.tasks]]
@@ -237,7 +236,7 @@ def whole_chunks(path: Path, groups: Sequence[TaskGroup], chunk_size: int) -> tu
         chunks, expected = chunks + 1, expected + keys
     if [row.get("task_key") for row in rows[: len(expected)]] != expected:
         raise StageError(f"{path} holds episodes of other tasks: redo the evaluation with --force")
-    if dropped or len(rows) > len(expected):
+    if len(rows) > len(expected):
         write_jsonl(path, rows[: len(expected)])
     return chunks, len(expected)
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from affine_trainer.artifacts import append_jsonl, read_jsonl, repair_jsonl, write_atomic
+from affine_trainer.artifacts import append_jsonl, resume_jsonl, write_atomic
 from affine_trainer.envs.agents.players import expert_policy
 from affine_trainer.envs.agents.trajectories import Trajectory, read_trajectories, trajectories_json
 from affine_trainer.errors import DataError
@@ -29,9 +29,7 @@ class Plays:
         self._limits = limits
         self._policy = expert_policy(thoughts=thoughts)
         self._seed = seed
-        repair_jsonl(path)
-        begun = path.is_file() and path.stat().st_size
-        rows = read_jsonl(path, ("task_key", "turns", "fault")) if begun else ()
+        rows = resume_jsonl(path, ("task_key", "turns", "fault"))
         self._made: dict[str, dict[str, Any]] = {row["task_key"]: row for row in rows}
 
     def samples(self, task_set: TaskSet, tasks: Sequence[Task]) -> list[Sample | Fault]:

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from affine_trainer.artifacts import append_jsonl, read_jsonl, repair_jsonl
+from affine_trainer.artifacts import append_jsonl, resume_jsonl
 from affine_trainer.envs import grade_reply
 from affine_trainer.errors import DataError
 from affine_trainer.records import Message, Split, Task, TaskSet
@@ -115,8 +115,7 @@ class Answers:
         self._path = path
         self._limits = limits
         self._threads = threads
-        repair_jsonl(path)
-        rows = read_jsonl(path, ("task_key", "fault")) if path.is_file() and path.stat().st_size else ()
+        rows = resume_jsonl(path, ("task_key", "fault"))
         self._faults: dict[str, str | None] = {row["task_key"]: row["fault"] for row in rows}
 
     def samples(self, task_set: TaskSet, tasks: Sequence[Task]) -> list[Sample | Fault]:

@@ -12,7 +12,7 @@ import rich
 
 from affine_trainer.artifacts import data_dir, log_dir, model_dir, read_jsonl, require, stage_folder
 from affine_trainer.config import Config
-from affine_trainer.device import describe_device, supports_bf16, training_device
+from affine_trainer.device import describe_device, require_bf16
 from affine_trainer.errors import ConfigError, DataError, StageError
 from affine_trainer.records import Episode, Policy, TaskSet
 from affine_trainer.tracking import EVENTS_FILE, Tracker, open_tracker, progress, truncate_events
@@ -85,11 +85,8 @@ def rl(config: Config, *, force: bool = False) -> Path:
 def _check_machine(config: Config) -> None:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError("affine rl runs in one process so far: start it without torchrun")
-    if config.training.bf16 and not supports_bf16():
-        raise ConfigError(
-            f"training.bf16 is true, but this machine's {training_device()} does not compute in bfloat16: "
-            "run with --set training.bf16=false, or on another machine"
-        )
+    if config.training.bf16:
+        require_bf16()
 
 
 def read_tasks(path: Path, section: str) -> dict[str, list[int]]:

@@ -18,8 +18,8 @@ from affine_trainer.artifacts import (
     stage_folder,
 )
 from affine_trainer.config import Config, ModelConfig
-from affine_trainer.device import describe_device, supports_bf16, training_device
-from affine_trainer.errors import ConfigError, DataError
+from affine_trainer.device import describe_device, require_bf16, training_device
+from affine_trainer.errors import DataError
 from affine_trainer.records import Message
 from affine_trainer.tracking import EVENTS_FILE, Tracker, open_tracker, progress, truncate_events
 
@@ -82,7 +82,8 @@ def _train(config: Config, tracker: Tracker | None) -> dict[str, Any]:
     from affine_trainer.policies.hf import load_model, load_tokenizer
 
     training, checkpoints = config.training, model_dir(config, "sft_checkpoints")
-    _check_precision(config)
+    if training.bf16:
+        require_bf16()
     tokenizer = load_tokenizer(config.model.name, config)
     train = encode_file(data_dir(config) / "train.jsonl", tokenizer, config)
     validation = encode_file(data_dir(config) / "validation.jsonl", tokenizer, config)
@@ -107,14 +108,6 @@ def _train(config: Config, tracker: Tracker | None) -> dict[str, Any]:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     trainer.save_final(model_dir(config, "sft_final"), tokenizer, base=config.model.name)
     return summarise(trainer.state.log_history, train, training.num_epochs)
-
-
-def _check_precision(config: Config) -> None:
-    if config.training.bf16 and not supports_bf16():
-        raise ConfigError(
-            f"training.bf16 is true, but this machine's {training_device()} does not compute in bfloat16: "
-            "run with --set training.bf16=false, or on another machine"
-        )
 
 
 def encode_file(path: Path, tokenizer: PreTrainedTokenizerBase, config: Config) -> list[Example]:

@@ -11,7 +11,7 @@ from typing import Any
 import rich
 from rich.console import Console
 
-from affine_trainer.artifacts import append_jsonl, is_main_process, read_jsonl, repair_jsonl, write_jsonl
+from affine_trainer.artifacts import append_jsonl, is_main_process, repair_jsonl, resume_jsonl, write_jsonl
 from affine_trainer.config import Config
 from affine_trainer.tracking.wandb_sink import WandbSink
 
@@ -70,10 +70,7 @@ def truncate_events(path: Path, step: int) -> int:
     """Drop the events after `step`, which a resumed stage takes again; returns how many were dropped."""
     if not is_main_process():
         return 0
-    repair_jsonl(path)
-    if not path.is_file() or path.stat().st_size == 0:
-        return 0
-    events = list(read_jsonl(path, fields=("step",)))
+    events = resume_jsonl(path, fields=("step",))
     kept = [event for event in events if event["step"] <= step]
     if len(kept) < len(events):
         write_jsonl(path, kept)

@@ -6,11 +6,11 @@ Most are a few actions at random. Easy tasks of some environments are played by 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from functools import cache
 
 from affine_trainer.config import AgentGymConfig, Config
 from affine_trainer.envs.agents.game import Game, Games
-from affine_trainer.envs.agents.players import write_reply
 from affine_trainer.envs.agents.spec import ACKNOWLEDGEMENT, SPECS
 from affine_trainer.envs.agents.table import AGENTS
 from affine_trainer.envs.prompts import agent_rules
@@ -58,26 +58,22 @@ def played(name: str, rng: random.Random) -> list[Message]:
 
 def random_play(game: Game, rng: random.Random) -> list[Message]:
     """The first observation and a few actions, each of them understood by the game."""
-    turns = [Message("user", game.observe())]
-    for _ in range(rng.randint(1, MOST_ACTIONS)):
-        action = rng.choice(game.actions())
-        outcome = game.act(action)
-        turns += [Message("assistant", f"Action: {action}"), Message("user", outcome.observation)]
-        if outcome.done:
-            break
-    return turns[:-1]
+    return turns_of(game, rng.randint(1, MOST_ACTIONS), lambda _: rng.choice(game.actions()))
 
 
 def experts_play(games: Games, game: Game) -> list[Message]:
     """The whole play of an expert."""
-    expert, turns = games.expert(game), [Message("user", game.observe())]
-    for _ in range(MOST_MOVES):
-        move = expert.move(turns[-1].content)
-        outcome = game.act(move.action)
-        turns += [
-            Message("assistant", write_reply(move, thoughts=False)),
-            Message("user", outcome.observation),
-        ]
+    expert = games.expert(game)
+    return turns_of(game, MOST_MOVES, lambda observation: expert.move(observation).action)
+
+
+def turns_of(game: Game, most: int, choose: Callable[[str], str]) -> list[Message]:
+    """Observations and actions in turn, ending with an action: the last one, or that which ended the play."""
+    turns = [Message("user", game.observe())]
+    for _ in range(most):
+        action = choose(turns[-1].content)
+        outcome = game.act(action)
+        turns += [Message("assistant", f"Action: {action}"), Message("user", outcome.observation)]
         if outcome.done:
             break
     return turns[:-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from affine_trainer.envs.agents.game import Expert, Game, GameInfo
@@ -10,7 +11,7 @@ from affine_trainer.envs.babyai.expert import BabyAIExpert
 from affine_trainer.envs.babyai.game import BabyAIGame
 from affine_trainer.envs.babyai.levels import LEVELS, build, level_of
 from affine_trainer.envs.babyai.state import Pieces
-from affine_trainer.envs.splits import SPLIT_RANGES, draw_indices, split_of
+from affine_trainer.envs.splits import shuffled_indices, split_of
 from affine_trainer.errors import AffineError
 from affine_trainer.records import UNLIMITED, Split
 
@@ -33,18 +34,11 @@ class BabyAIGames:
         self._list_actions = list_actions
 
     def indices(self, split: Split, count: int, seed: int) -> list[int]:
-        num_tasks = len(SPLIT_RANGES[split])
-        drawn, num_drawn = [], count * len(LEVELS) // len(self.levels)
-        while True:
-            every = draw_indices(self.env, self.family, split, min(num_drawn, num_tasks), seed)
-            drawn = [index for index in every if level_of(index) in self.levels]
-            if len(drawn) >= count:
-                return drawn[:count]
-            if num_drawn >= num_tasks:
-                raise AffineError(
-                    f"{self.env} has {len(drawn)} {split} tasks of these levels; asked for {count}"
-                )
-            num_drawn = num_drawn * 5 // 4 + len(LEVELS)
+        every = shuffled_indices(self.env, self.family, split, seed)
+        drawn = list(islice((index for index in every if level_of(index) in self.levels), count))
+        if len(drawn) < count:
+            raise AffineError(f"{self.env} has {len(drawn)} {split} tasks of these levels; asked for {count}")
+        return drawn
 
     def info(self, index: int) -> GameInfo:
         """The content is the goal and the board; difficulty grows with rooms times errands."""

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from affine_trainer.envs.agents.game import Expert, Game, GameInfo
-from affine_trainer.envs.splits import draw_indices, split_of
+from affine_trainer.envs.splits import draw_indices, shuffled_indices, split_of
 from affine_trainer.envs.textcraft.expert import CraftingExpert
 from affine_trainer.envs.textcraft.game import TextCraftGame
 from affine_trainer.envs.textcraft.generator import BOOKS_PER_SPLIT, generated_book
@@ -54,7 +54,7 @@ class TextCraftGames:
         if not self._depths:
             return draw_indices(self.env, self.family, split, count, seed)
         most = MOST_DRAWS + count * TASKS_A_WANTED_DEPTH
-        drawn = draw_indices(self.env, self.family, split, most, seed)
+        drawn = islice(shuffled_indices(self.env, self.family, split, seed), most)
         found = list(islice((n for n in drawn if self.task(n).depth in self._depths), count))
         if len(found) < count:
             raise AffineError(
