@@ -77,7 +77,7 @@ def decode(
     AffineError when the model gives NaN.
     """
     results = [Decoded() for _ in prompts]
-    open_rows = OpenRows(model, prompts, pad_id)
+    open_rows = OpenRows(model, prompts, pad_id, keep_read=keep_read)
     generator = torch.Generator().manual_seed(sampling.seed)
     for step in range(sampling.max_new_tokens):
         uniforms = uniform_draws(generator, len(prompts))[open_rows.rows]
@@ -97,12 +97,12 @@ def decode(
             result.logprobs.append(logprob)
             result.stopped = token in stop_ids
             last = result.stopped or step + 1 == sampling.max_new_tokens
-            if last and keep_read and open_rows.grows:
-                count = len(prompts[row].token_ids) + len(result.token_ids) - 1
-                result.read = open_rows.read_tokens(place, count)
             if not last:
                 keep.append(place)
         if not keep:
             break
         open_rows.advance(tokens, keep)
+    if keep_read and open_rows.grows:
+        for row, (prompt, result) in enumerate(zip(prompts, results, strict=True)):
+            result.read = open_rows.read_tokens(row, len(prompt.token_ids) + len(result.token_ids) - 1)
     return results

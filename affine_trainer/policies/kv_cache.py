@@ -10,92 +10,118 @@ from torch import Tensor
 from transformers.cache_utils import DynamicLayer
 
 
-class GrowingLayer(DynamicLayer):
-    """A cache layer that writes new columns into spare room instead of copying all of it every step.
-
-    `keys` and `values`, shape (rows, heads, columns, head size), are views of the buffers' used part.
-    """
-
-    is_sliding = False
-    spare_columns = 64
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
-    ) -> tuple[Tensor, Tensor]:
-        """Append columns; returns all keys and values so far."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-            return self._start(key_states, value_states)
-        return self._append(key_states, value_states)
-
-    def columns_of(self, row: int, columns: Tensor) -> tuple[Tensor, Tensor]:
-        """A copy of these columns of one row's keys and values, each (heads, columns, head size)."""
-        buffers = self._key_buffer[row], self._value_buffer[row]
-        keys, values = (buffer.index_select(1, columns) for buffer in buffers)
-        return keys, values
-
-    def select(self, rows: Tensor, first_column: int) -> None:
-        """Keep these rows, without the columns before `first_column`."""
-        columns = slice(first_column, self.get_seq_length())
-        self._start(self._key_buffer[rows, :, columns], self._value_buffer[rows, :, columns])
-
-    @classmethod
-    def stacked(cls, parts: Sequence[DynamicLayer], rows: Tensor) -> GrowingLayer:
-        """These `rows` (any of them more than once) of several layers, their columns aligned on the right."""
-        every = ([row for part in parts for row in getattr(part, name)] for name in ("keys", "values"))
-        keys, values = ([tensors[row] for row in rows.tolist()] for tensors in every)
-        return cls.of_rows(keys, values)
-
-    @classmethod
-    def of_rows(cls, keys: Sequence[Tensor], values: Sequence[Tensor]) -> GrowingLayer:
-        """A layer of single rows, each of shape (heads, columns, head size), aligned on the right."""
-        layer = cls()
-        layer.lazy_initialization(keys[0][None], values[0][None])
-        layer._key_buffer, layer._value_buffer = (
-            side_by_side(part, cls.spare_columns) for part in (keys, values)
-        )
-        used = slice(max(part.shape[1] for part in keys))
-        layer.keys, layer.values = layer._key_buffer[:, :, used], layer._value_buffer[:, :, used]
-        return layer
-
-    def _start(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        rows, heads, columns = keys.shape[:3]
-        self._key_buffer = keys.new_empty((rows, heads, columns + self.spare_columns, keys.shape[3]))
-        self._value_buffer = values.new_empty((rows, heads, columns + self.spare_columns, values.shape[3]))
-        self.keys = self.values = None
-        return self._append(keys, values)
-
-    def _append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        start = 0 if self.keys is None else self.keys.shape[2]
-        end = start + keys.shape[2]
-        if end > self._key_buffer.shape[2]:
-            used_keys, used_values = self._key_buffer[:, :, :start], self._value_buffer[:, :, :start]
-            return self._start(torch.cat([used_keys, keys], dim=2), torch.cat([used_values, values], dim=2))
-        self._key_buffer[:, :, start:end] = keys
-        self._value_buffer[:, :, start:end] = values
-        self.keys = all_keys = self._key_buffer[:, :, :end]
-        self.values = all_values = self._value_buffer[:, :, :end]
-        return all_keys, all_values
-
-
 @dataclass(frozen=True, slots=True)
 class ReadTokens:
-    """The first `count` tokens of a conversation as a model has read them: keys and values of each layer.
+    """The first `count` tokens of a conversation as a model has read them.
 
-    Each tensor has shape (heads, count, head size).
+    Each layer is the keys and values of one row of a finished batch, both (heads, columns, head size) and not
+    written to any more; the tokens lie in the columns of `runs`, which are ranges (start, stop) in order.
     """
 
     count: int
     layers: tuple[tuple[Tensor, Tensor], ...]
+    runs: tuple[tuple[int, int], ...]
 
 
-def side_by_side(rows: Sequence[Tensor], spare_columns: int) -> Tensor:
-    """Rows (heads, columns, head size) in one buffer, each ending at the widest row's last column."""
-    heads, _, head_size = rows[0].shape
-    width = max(row.shape[1] for row in rows)
-    buffer = rows[0].new_empty((len(rows), heads, width + spare_columns, head_size))
-    for place, row in zip(buffer, rows, strict=True):
-        # Zeros, not empty memory: masked columns still enter products, where a stray NaN would spread.
-        place[:, : width - row.shape[1]] = 0
-        place[:, width - row.shape[1] : width] = row
-    return buffer
+class SlotBuffer:
+    """Keys and values of one layer in `num_slots` rows of a batch, with room for columns to come.
+
+    `keys` and `values`, shape (slots, heads, columns, head size), exist once something was written.
+    """
+
+    spare_columns = 64
+
+    def __init__(self, num_slots: int, width: int) -> None:
+        self._num_slots, self._width = num_slots, width
+        self.keys: Tensor = torch.empty(0)
+        self.values: Tensor = torch.empty(0)
+
+    def write(self, slots: slice, start: int, keys: Tensor, values: Tensor) -> None:
+        """Write columns from `start` on, where need be after more room was made for all slots."""
+        end = start + keys.shape[2]
+        if not self.keys.numel():
+            self._allocate(keys[0], values[0], max(self._width, end))
+        elif end > self.keys.shape[2]:
+            old_keys, old_values = self.keys[:, :, :start], self.values[:, :, :start]
+            self._allocate(keys[0], values[0], end)
+            self.keys[:, :, :start], self.values[:, :, :start] = old_keys, old_values
+        self.keys[slots, :, start:end] = keys
+        self.values[slots, :, start:end] = values
+
+    def put(self, slot: int, end: int, read: tuple[Tensor, Tensor], runs: Sequence[tuple[int, int]]) -> None:
+        """Copy the `runs` of a row that was read so that they end at column `end`; zeros come before."""
+        if not self.keys.numel():
+            self._allocate(*read, self._width)
+        for buffer, row in zip((self.keys, self.values), read, strict=True):
+            column = end
+            for start, stop in reversed(runs):
+                buffer[slot, :, column - (stop - start) : column] = row[:, start:stop]
+                column -= stop - start
+            buffer[slot, :, :column] = 0
+
+    def clear(self, slots: slice, end: int) -> None:
+        """Zeros before column `end`: masked columns still enter products, where a stray NaN would spread."""
+        self.keys[slots, :, :end] = 0
+        self.values[slots, :, :end] = 0
+
+    def exchange(self, one: int, other: int, columns: slice, *, keep: bool) -> None:
+        """Put slot `other` in the place of `one`, and the other way round too where `keep` is set."""
+        for buffer in (self.keys, self.values):
+            held = buffer[one, :, columns].clone() if keep else None
+            buffer[one, :, columns] = buffer[other, :, columns]
+            if held is not None:
+                buffer[other, :, columns] = held
+
+    def repeated(self, slots: Tensor) -> SlotBuffer:
+        """A buffer of these slots, any of them more than once."""
+        copy = SlotBuffer(len(slots), self._width)
+        copy.keys, copy.values = self.keys.index_select(0, slots), self.values.index_select(0, slots)
+        return copy
+
+    def row(self, slot: int) -> tuple[Tensor, Tensor]:
+        return self.keys[slot], self.values[slot]
+
+    def _allocate(self, keys: Tensor, values: Tensor, columns: int) -> None:
+        """Room for `columns` and some more, in the shape and type of one row's (heads, any, head size)."""
+        self.keys, self.values = (
+            row.new_empty((self._num_slots, row.shape[0], columns + self.spare_columns, row.shape[2]))
+            for row in (keys, values)
+        )
+
+
+class GrowingLayer(DynamicLayer):
+    """A cache layer that is a window on a buffer: some slots, and the columns from `first` to `end`.
+
+    New columns are written into the buffer's spare room instead of copying all of it every step.
+    """
+
+    is_sliding = False
+
+    def __init__(self, buffer: SlotBuffer, slots: slice, first: int, end: int) -> None:
+        super().__init__()
+        self.buffer = buffer
+        self._slots, self._first, self._end = slots, first, end
+        if end > first:
+            self._look()
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
+    ) -> tuple[Tensor, Tensor]:
+        """Append columns; returns all keys and values of the window."""
+        start, self._end = self._end, self._end + key_states.shape[2]
+        self.buffer.write(self._slots, start, key_states, value_states)
+        return self._look()
+
+    def narrow(self, num_slots: int, first: int) -> None:
+        """Look at the first `num_slots` slots alone, from column `first` on."""
+        self._slots, self._first = slice(num_slots), first
+        self._look()
+
+    def _look(self) -> tuple[Tensor, Tensor]:
+        columns = slice(self._first, self._end)
+        keys = self.buffer.keys[self._slots, :, columns]
+        values = self.buffer.values[self._slots, :, columns]
+        if not self.is_initialized:
+            self.lazy_initialization(keys, values)
+        self.keys, self.values = keys, values
+        return keys, values

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+import transformers
+from packaging.version import Version
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from affine_trainer.policies.kv_cache import GrowingLayer, ReadTokens
+from affine_trainer.policies.kv_cache import GrowingLayer, ReadTokens, SlotBuffer
+
+SPARE_COLUMNS = 64
+# The models' word for it, renamed in 5.24.
+CACHE_ARGUMENT = "cache" if Version(transformers.__version__) >= Version("5.24") else "past_key_values"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,128 +31,190 @@ class Prompt:
     def unread(self) -> tuple[int, ...]:
         return tuple(self.token_ids[self.read.count if self.read else 0 :])
 
+    @property
+    def num_read(self) -> int:
+        return self.read.count if self.read else 0
+
 
 class OpenRows:
     """The rows of a batch that are still being sampled: their cache, padding mask and positions.
 
     The prompts are read in groups of similar length, so that little padding is computed, and equal ones once
-    where the cache is one that grows. Finished rows leave the batch, since on a CPU a step costs what its
-    rows cost, and columns that are padding in every remaining row leave the cache with them. `rows` holds
-    the prompts' numbers in the order of `logits`.
+    where the cache is one that grows. A row that is finished leaves at once, since on a CPU a step costs what
+    its rows cost: the last open row takes its slot. Columns that are padding in every open row are looked at
+    no more. `rows` holds the prompts' numbers in the order of `logits`.
     """
 
-    def __init__(self, model: PreTrainedModel, prompts: Sequence[Prompt], pad_id: int) -> None:
+    def __init__(
+        self, model: PreTrainedModel, prompts: Sequence[Prompt], pad_id: int, *, keep_read: bool = False
+    ) -> None:
         self._model = model
         self._device = model.device
         # Sliding windows and recurrent states keep transformers' own layers, and one group.
         self.grows = can_grow(model)
-        self.rows = sorted(range(len(prompts)), key=lambda row: _order(prompts[row]))
-        ordered = [prompts[row] for row in self.rows]
+        self._keep_read = keep_read and self.grows
+        self._slots = sorted(range(len(prompts)), key=lambda row: _order(prompts[row]))
+        self.rows = self._slots
+        ordered = [prompts[row] for row in self._slots]
         # Rows that begin at nothing and ask the same share one reading.
         keys = [tuple(p.token_ids) if self.grows and p.read is None else row for row, p in enumerate(ordered)]
         firsts: dict[object, Prompt] = {}
         for key, prompt in zip(keys, ordered, strict=True):
             firsts.setdefault(key, prompt)
-        read = list(firsts.values())
-        parts = [
-            self._prefill([read[place] for place in group], pad_id)
-            for group in prefill_groups([len(p.unread) for p in read], self._prefill_tokens())
-        ]
-        self.logits = torch.cat([logits for logits, _, _ in parts])
-        self._mask = torch.cat(_aligned([mask for _, mask, _ in parts]))
-        self._cache = parts[0][2]
-        if self.grows and (len(parts) > 1 or len(read) < len(ordered) or not _grows(self._cache)):
+        self._read(list(firsts.values()), pad_id)
+        if len(firsts) < len(ordered):
             places = {key: place for place, key in enumerate(firsts)}
-            copies = torch.tensor([places[key] for key in keys], device=self._device)
-            layers = zip(*(cache.layers for _, _, cache in parts), strict=True)
-            self._cache.layers = _as_layers(GrowingLayer.stacked(group, copies) for group in layers)
-            self.logits, self._mask = self.logits[copies], self._mask[copies]
-        self._positions = self._mask.sum(dim=1, keepdim=True) - 1
+            self._repeat(torch.tensor([places[key] for key in keys], device=self._device))
+        self._positions = self._mask[:, : self._end].sum(dim=1, keepdim=True) - 1
 
     def advance(self, tokens: Tensor, keep: list[int]) -> None:
         """Feed `tokens`, shape (rows,), and set `logits` to those of the next tokens.
 
-        Rows outside `keep` (places among the rows) may leave; they do once an eighth of the batch is done,
-        because leaving copies the cache.
+        Rows outside `keep` (places among the rows, ascending) may leave. They do at once where that moves
+        single rows, and otherwise when an eighth of the batch is done, because leaving copies the cache.
         """
-        if len(self.rows) - len(keep) >= max(1, len(self.rows) // 8):
-            places = torch.tensor(keep, device=self._device)
-            tokens = tokens[places]
-            self._select(places)
-            self.rows = [self.rows[place] for place in keep]
-        self._positions = self._positions + 1
-        self._mask = torch.nn.functional.pad(self._mask, (0, 1), value=1)
-        self.logits = self._forward(tokens[:, None], self._mask, self._positions, self._cache)
+        least = 1 if self.grows else max(1, len(self.rows) // 8)
+        if len(self.rows) - len(keep) >= least:
+            order = self._make_way(keep)
+            tokens = tokens[order[: len(keep)]]
+            self.rows = self.rows[: len(keep)]
+        count = len(self.rows)
+        if self._end == self._mask.shape[1]:
+            self._mask = torch.nn.functional.pad(self._mask, (0, SPARE_COLUMNS))
+        self._mask[:count, self._end] = 1
+        self._positions[:count] += 1
+        self._end += 1
+        window = self._mask[:count, self._first : self._end]
+        self.logits = self._forward(tokens[:, None], window, self._positions[:count], self._cache)
 
-    def read_tokens(self, place: int, count: int) -> ReadTokens:
-        """A copy of what the row at `place` has read of its first `count` tokens; layers that grow only."""
-        columns = self._mask[place].nonzero()[:count, 0]
-        layers = (layer for layer in self._cache.layers if isinstance(layer, GrowingLayer))
-        return ReadTokens(count, tuple(layer.columns_of(place, columns) for layer in layers))
+    def read_tokens(self, row: int, count: int) -> ReadTokens:
+        """What the row of this prompt has read of its first `count` tokens, finished or not.
+
+        Only where `keep_read` was asked for and the cache grows, and when nothing is sampled any more.
+        """
+        slot = self._slots.index(row)
+        columns = self._mask[slot, : self._end].nonzero()[:count, 0]
+        breaks = (columns.diff() > 1).nonzero()[:, 0].tolist()
+        starts = columns[[0, *(place + 1 for place in breaks)]].tolist()
+        stops = columns[[*breaks, len(columns) - 1]].tolist()
+        runs = tuple((start, stop + 1) for start, stop in zip(starts, stops, strict=True))
+        return ReadTokens(count, tuple(buffer.row(slot) for buffer in self._buffers), runs)
+
+    def _read(self, prompts: Sequence[Prompt], pad_id: int) -> None:
+        """Read the prompts, a slot each: all end at the same column, whatever group they are read in."""
+        groups = prefill_groups([len(p.unread) for p in prompts], self._prefill_tokens())
+        widths = [len(prompts[group[-1]].unread) for group in groups]
+        self._first = 0
+        self._end = max(
+            width + max(prompts[place].num_read for place in group)
+            for group, width in zip(groups, widths, strict=True)
+        )
+        self._mask = torch.zeros(
+            (len(prompts), self._end + SPARE_COLUMNS), dtype=torch.long, device=self._device
+        )
+        self._cache = DynamicCache(config=self._model.config)
+        self._buffers = [SlotBuffer(len(prompts), self._end) for _ in self._cache.layers if self.grows]
+        parts = [
+            self._prefill(prompts[group.start : group.stop], slice(group.start, group.stop), pad_id)
+            for group in groups
+        ]
+        self.logits = torch.cat(parts)
+        self._look()
+
+    def _prefill(self, prompts: Sequence[Prompt], slots: slice, pad_id: int) -> Tensor:
+        """Logits behind the prompts, shape (rows, vocabulary); `slots` of mask and buffers are filled."""
+        unread = [prompt.unread for prompt in prompts]
+        width = max(map(len, unread))
+        start = self._end - width
+        ids = [[pad_id] * (width - len(tokens)) + list(tokens) for tokens in unread]
+        first = start - max(prompt.num_read for prompt in prompts)
+        known = [[0] * (start - first - p.num_read) + [1] * p.num_read for p in prompts]
+        to_read = [[0] * (width - len(tokens)) + [1] * len(tokens) for tokens in unread]
+        mask = torch.tensor([a + b for a, b in zip(known, to_read, strict=True)], device=self._device)
+        self._mask[slots, first : self._end] = mask
+        cache = DynamicCache(config=self._model.config)
+        for number, buffer in enumerate(self._buffers):
+            _put_read(buffer, number, prompts, slots.start, start)
+            cache.layers[number] = GrowingLayer(buffer, slots, first, start)
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, start - first :]
+        logits = self._forward(torch.tensor(ids, device=self._device), mask, positions, cache)
+        for buffer in self._buffers:
+            buffer.clear(slots, first)
+        if not self.grows:
+            self._cache = cache
+        return logits
+
+    def _repeat(self, slots: Tensor) -> None:
+        """Give every row a slot of its own with what its prompt's slot holds."""
+        self.logits, self._mask = self.logits[slots], self._mask[slots]
+        self._buffers = [buffer.repeated(slots) for buffer in self._buffers]
+        self._look()
+
+    def _look(self) -> None:
+        """Let the cache's layers be windows on all slots."""
+        if self.grows:
+            layers: list[Any] = [
+                GrowingLayer(buffer, slice(None), self._first, self._end) for buffer in self._buffers
+            ]
+            self._cache.layers = layers
+
+    def _make_way(self, keep: Sequence[int]) -> list[int]:
+        """Bring the rows of `keep` to the front, moving as few as can be; the old places in order."""
+        order = list(range(len(self.rows)))
+        if self.grows:
+            kept = set(keep)
+            holes = [place for place in range(len(keep)) if place not in kept]
+            columns = slice(self._first, self._end)
+            for hole, mover in zip(holes, [p for p in keep if p >= len(keep)], strict=True):
+                for buffer in self._buffers:
+                    buffer.exchange(hole, mover, columns, keep=self._keep_read)
+                order[hole], order[mover] = mover, hole
+        else:
+            order = [*keep, *(place for place in order if place not in set(keep))]
+            self._cache.batch_select_indices(torch.tensor(keep, device=self._device))
+        every = [*order, *range(len(order), len(self._slots))]
+        self._slots = [self._slots[place] for place in every]
+        self.rows = self._slots[: len(order)]
+        self._mask, self._positions = self._mask[every], self._positions[every]
+        if self.grows:
+            self._first = int(self._mask[: len(keep), : self._end].argmax(dim=1).min())
+            for layer in self._cache.layers:
+                if isinstance(layer, GrowingLayer):
+                    layer.narrow(len(keep), self._first)
+        return order
 
     def _prefill_tokens(self) -> int:
         if not self.grows:
             return 2**62
         return 2048 if self._device.type == "cpu" else 16384
 
-    def _prefill(self, prompts: Sequence[Prompt], pad_id: int) -> tuple[Tensor, Tensor, DynamicCache]:
-        """Logits behind the prompts (rows, vocabulary), the mask of the columns read, and their cache."""
-        unread = [prompt.unread for prompt in prompts]
-        width = max(map(len, unread))
-        padding = [width - len(ids) for ids in unread]
-        ids = [[pad_id] * n + list(tokens) for n, tokens in zip(padding, unread, strict=True)]
-        new = torch.tensor([[0] * n + [1] * (width - n) for n in padding], device=self._device)
-        cache, old = self._begun(prompts)
-        mask = torch.cat([old, new], dim=1)
-        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, old.shape[1] :]
-        return self._forward(torch.tensor(ids, device=self._device), mask, positions, cache), mask, cache
-
-    def _begun(self, prompts: Sequence[Prompt]) -> tuple[DynamicCache, Tensor]:
-        """The cache of what was read in earlier turns, and the mask of its columns."""
-        cache = DynamicCache(config=self._model.config)
-        counts = [prompt.read.count if prompt.read else 0 for prompt in prompts]
-        width = max(counts)
-        rows = [[0] * (width - n) + [1] * n for n in counts]
-        mask = torch.tensor(rows, device=self._device, dtype=torch.long).reshape(len(prompts), width)
-        if width:
-            known = next(prompt.read for prompt in prompts if prompt.read)
-            read = [prompt.read.layers if prompt.read else _nothing(known) for prompt in prompts]
-            cache.layers = _as_layers(
-                GrowingLayer.of_rows([row[0] for row in layer], [row[1] for row in layer])
-                for layer in zip(*read, strict=True)
-            )
-        return cache, mask
-
     def _forward(self, tokens: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache) -> Tensor:
         output = self._model(
             input_ids=tokens,
             attention_mask=mask,
             position_ids=positions,
-            past_key_values=cache,
+            **{CACHE_ARGUMENT: cache},
             use_cache=True,
             logits_to_keep=1,
         )
         return output.logits[:, -1].float()
 
-    def _select(self, places: Tensor) -> None:
-        self._positions, self._mask = self._positions[places], self._mask[places]
-        if not self.grows:
-            self._cache.batch_select_indices(places)
-            return
-        padding = int(self._mask.argmax(dim=1).min())
-        self._mask = self._mask[:, padding:]
-        for layer in self._cache.layers:
-            if isinstance(layer, GrowingLayer):
-                layer.select(places, padding)
+
+def _put_read(buffer: SlotBuffer, layer: int, prompts: Sequence[Prompt], first_slot: int, end: int) -> None:
+    """Put what was read of each prompt in front of column `end`, zeros where others have something there."""
+    if not any(prompt.read for prompt in prompts):
+        return
+    for slot, prompt in enumerate(prompts, first_slot):
+        if prompt.read:
+            buffer.put(slot, end, prompt.read.layers[layer], prompt.read.runs)
+    for slot, prompt in enumerate(prompts, first_slot):
+        if not prompt.read:
+            buffer.clear(slice(slot, slot + 1), end)
 
 
 def can_grow(model: PreTrainedModel) -> bool:
     """Whether every layer of the model's cache is plain: no sliding window, no recurrent state."""
     return all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)
-
-
-def _grows(cache: DynamicCache) -> bool:
-    return all(isinstance(layer, GrowingLayer) for layer in cache.layers)
 
 
 def prefill_groups(lengths: Sequence[int], max_tokens: int) -> list[range]:
@@ -161,16 +229,3 @@ def prefill_groups(lengths: Sequence[int], max_tokens: int) -> list[range]:
 
 def _order(prompt: Prompt) -> tuple[int, int, tuple[int, ...]]:
     return len(prompt.unread), len(prompt.token_ids), tuple(prompt.token_ids)
-
-
-def _aligned(masks: Sequence[Tensor]) -> list[Tensor]:
-    width = max(mask.shape[1] for mask in masks)
-    return [torch.nn.functional.pad(mask, (width - mask.shape[1], 0)) for mask in masks]
-
-
-def _as_layers(layers: Iterable[GrowingLayer]) -> list[Any]:
-    return list(layers)
-
-
-def _nothing(known: ReadTokens) -> tuple[tuple[Tensor, Tensor], ...]:
-    return tuple((keys[:, :0], values[:, :0]) for keys, values in known.layers)

@@ -194,6 +194,22 @@ def test_every_turn_answers_as_a_forward_over_the_whole_conversation_would(goes_
         talks = talks[1:] if turn == 1 else talks  # a conversation that ended leaves the batch
 
 
+def test_batches_may_mix_prompts_read_in_part_with_fresh_ones() -> None:
+    model, prompts = tiny_model(), some_prompts(12)
+    long = dataclasses.replace(SAMPLED, max_new_tokens=150)  # beyond the cache's spare columns
+    first = decode(model, list(map(Prompt, prompts)), long, stop_ids=STOPS, pad_id=0, keep_read=True)
+    again = [
+        ids + list(found.token_ids) + [7] * (1 + place)
+        for place, (ids, found) in enumerate(zip(prompts, first, strict=True))
+    ]
+    read = [found.read if place % 3 else None for place, found in enumerate(first)]
+    assert any(read) and not all(read) and all(found.read for found in first)
+    mixed = decode(model, list(map(Prompt, again, read)), GREEDY, stop_ids=STOPS, pad_id=0)
+    for ids, found in zip(again, mixed, strict=True):
+        logits = teacher_forced(model, ids, list(found.token_ids))
+        assert torch.equal(logits.argmax(dim=-1), torch.tensor(found.token_ids))
+
+
 def test_prompt_reply_and_observation_join_to_the_chat_template() -> None:
     tokenizer = tiny_tokenizer()
     chat = [Message("user", "q"), Message("assistant", "some reply"), Message("user", "obs")]
