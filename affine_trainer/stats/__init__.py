@@ -1,5 +1,7 @@
 """Intervals, paired tests and Pareto dominance: what turns grades into a verdict."""
 
+from affine_trainer.stats.front import Front as Front
+from affine_trainer.stats.front import pareto_front as pareto_front
 from affine_trainer.stats.intervals import Interval as Interval
 from affine_trainer.stats.intervals import bootstrap_interval as bootstrap_interval
 from affine_trainer.stats.intervals import jeffreys_interval as jeffreys_interval
@@ -16,6 +18,10 @@ from affine_trainer.stats.paired import paired_difference as paired_difference
 from affine_trainer.stats.pareto import Dominance as Dominance
 from affine_trainer.stats.pareto import Verdict as Verdict
 from affine_trainer.stats.pareto import dominance as dominance
+from affine_trainer.stats.pareto import dominance_of_tails as dominance_of_tails
 from affine_trainer.stats.pareto import further_tasks as further_tasks
+from affine_trainer.stats.pareto import gap_tails as gap_tails
 from affine_trainer.stats.pareto import pareto_verdict as pareto_verdict
 from affine_trainer.stats.pareto import posterior_differences as posterior_differences
+from affine_trainer.stats.regression import Regression as Regression
+from affine_trainer.stats.regression import regression as regression
