@@ -44,6 +44,11 @@ Rules = Annotated[
     typer.Option("--rules", metavar="PROFILE", help="How the task is posed and graded."),
 ]
 
+Scoring = Annotated[
+    str,
+    typer.Option("--scoring", metavar="NAME", help="A validator's rule by its date, or all of them."),
+]
+
 
 class PlayerName(str, Enum):
     """Who plays a task in the terminal."""
@@ -154,6 +159,7 @@ def compare(
         list[str] | None,
         typer.Argument(help="The models it must beat; by default base and sft."),
     ] = None,
+    scoring: Scoring = "jeffreys-2025-10",
     config: ConfigFile = None,
     overrides: Overrides = None,
     force: Force = False,
@@ -161,7 +167,8 @@ def compare(
     """(5) Compare evaluated models, task by task, and give the verdict."""
     from affine_trainer.stages.compare import compare as stage
 
-    stage(read_config(config, overrides), candidate, tuple(baselines or ("base", "sft")), force=force)
+    models = tuple(baselines or ("base", "sft"))
+    stage(read_config(config, overrides), candidate, models, scoring=scoring, force=force)
 
 
 @app.command(rich_help_panel=MORE)
@@ -175,6 +182,33 @@ def run(
     from affine_trainer.cli.all_steps import run_all
 
     run_all(read_config(config, overrides, unsandboxed=unsandboxed), force=force)
+
+
+@app.command(rich_help_panel=MORE)
+def plan(
+    candidate: Annotated[str, typer.Argument(help="The model you would commit.")] = "rl",
+    baseline: Annotated[str, typer.Argument(help="The model it must beat.")] = "base",
+    scoring: Scoring = "all",
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            "--samples",
+            min=1,
+            max=1_000_000,
+            metavar="N",
+            help="What the validator takes an environment; by default as many as were evaluated.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """The chance to win under each validator's rule, and how many more samples would settle it."""
+    from affine_trainer.stages.plan import plan as stage
+
+    stage(
+        read_config(config, overrides), candidate, baseline, scoring=scoring, samples=samples, as_json=as_json
+    )
 
 
 @app.command("config", rich_help_panel=MORE)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from affine_trainer.config import SamplingConfig
+from affine_trainer.report.gate import gate_clause, regression_gate
 from affine_trainer.report.pairing import Evaluation, Pairs, pair_evaluations, setting_differences
 from affine_trainer.stats import (
     Difference,
@@ -21,8 +22,16 @@ from affine_trainer.stats import (
     paired_difference,
     pareto_verdict,
     posterior_differences,
+    probabilities_of_gap,
     quantile_interval,
 )
+
+_RELATIONS = {
+    "dominates": "dominates",
+    "dominated": "is dominated by",
+    "incomparable": "neither dominates nor is dominated by",
+    "undecided": "is not yet told apart from",
+}
 
 
 def compare_evaluations(
@@ -39,8 +48,6 @@ def compare_evaluations(
         list(tables.values()),
         sampling.epsilon,
         sampling.decision_probability,
-        draws=sampling.bootstrap_samples,
-        seed=seed,
     )
     result = {
         "folder": str(baseline.folder),
@@ -49,6 +56,7 @@ def compare_evaluations(
         "macro": _macro(pairs, sampling, seed),
         **_verdict_values(verdict),
         "per_environment": _environments(pairs, sampling, seed),
+        "regression_gate": regression_gate(tables, sampling, seed=seed),
         "slices": {"unseen_families": _unseen(candidate, baseline, sampling, seed)},
         "setting_differences": setting_differences(candidate, baseline),
     }
@@ -74,7 +82,25 @@ def verdict_sentence(
     return (
         f"{opening}: macro success {points(macro['difference'])} points ({100 * level:g} % interval "
         f"{points(macro['lower'])} to {points(macro['upper'])}, n={result['num_tasks']:,} shared tasks"
-        f"{left_out}); {_verdict_clause(candidate, result, epsilon)}{_settings_clause(result)}."
+        f"{left_out}); {_verdict_clause(candidate, result, epsilon)}"
+        f"{gate_clause(result['regression_gate'], baseline)}{_settings_clause(result)}."
+    )
+
+
+def overall_sentence(comparison: Mapping[str, Any]) -> str:
+    """The one sentence over all baselines; with a single baseline, that one's own."""
+    results = comparison["baselines"]
+    if len(results) == 1:
+        return next(iter(results.values()))["sentence"]
+    candidate = comparison["candidate"]["label"]
+    parts = [f"{_RELATIONS[result['verdict']]} {label}" for label, result in results.items()]
+    gates = [label for label, result in results.items() if not result["regression_gate"]["passed"]]
+    place = comparison["front"][candidate]
+    where = "on" if place["on_front"] else "not on"
+    fails = f"; it fails the regression gate against {_listed(gates)}" if gates else ""
+    return (
+        f"{candidate} {_listed(parts)}; it is {where} the Pareto front of all {len(results) + 1} "
+        f"(P = {place['probability']:.2f}){fails}."
     )
 
 
@@ -114,7 +140,7 @@ def _undecided_clause(result: Mapping[str, Any]) -> str:
     plan = result["further_tasks_per_environment"]
     if plan is None:
         return f"dominance is undecided ({chance}), and more tasks would not settle it at these rates"
-    return f"dominance is undecided ({chance}; needs about {_rounded(plan):,} more tasks an environment)"
+    return f"dominance is undecided ({chance}; needs about {two_digits(plan):,} more tasks an environment)"
 
 
 def _settings_clause(result: Mapping[str, Any]) -> str:
@@ -126,7 +152,7 @@ def _listed(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 
-def _rounded(count: int) -> int:
+def two_digits(count: int) -> int:
     """Two significant digits: the plan is an estimate."""
     scale = 10 ** max(0, len(str(count)) - 2)
     return -(-count // scale) * scale
@@ -179,7 +205,7 @@ def _environments(
         name: {
             **_environment(pairs[name], table, sampling, seed),
             "mcnemar_p_holm": corrected,
-            **_posterior_values(gaps, sampling),
+            **_posterior_values(table, gaps, sampling),
         }
         for (name, table), corrected, gaps in zip(tables.items(), adjusted, draws, strict=True)
     }
@@ -209,12 +235,13 @@ def _environment(pair: Pairs, table: PairedCounts, sampling: SamplingConfig, see
     }
 
 
-def _posterior_values(gaps: np.ndarray, sampling: SamplingConfig) -> dict[str, Any]:
+def _posterior_values(table: PairedCounts, gaps: np.ndarray, sampling: SamplingConfig) -> dict[str, Any]:
     interval = quantile_interval(gaps, sampling.confidence_level)
+    better, worse = probabilities_of_gap(table, sampling.epsilon)
     return {
         "posterior_interval": {"lower": interval.lower, "upper": interval.upper},
-        "probability_better": float(np.mean(gaps > sampling.epsilon)),
-        "probability_worse": float(np.mean(gaps < -sampling.epsilon)),
+        "probability_better": better,
+        "probability_worse": worse,
     }
 
 

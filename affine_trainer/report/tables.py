@@ -10,6 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from affine_trainer.report.comparison import points
+from affine_trainer.report.front import front_sentence
+from affine_trainer.report.gate import gate_sentence
+from affine_trainer.report.replay_table import HEADINGS, replay_notes, replay_rows
 
 UNSEEN_MARK = "unseen families"
 ENVIRONMENT_WIDTH = 11  # of its heading, so that a console of 80 columns breaks no name
@@ -61,12 +64,18 @@ def comparison_table(comparison: Mapping[str, Any], baseline: str) -> Table:
 
 def comparison_markdown(comparison: Mapping[str, Any]) -> str:
     """The whole comparison as Markdown: per baseline the sentence, then the table."""
-    parts = [f"# {comparison['candidate']['label']} compared\n"]
+    parts = [f"# {comparison['candidate']['label']} compared\n", _escaped(comparison["sentence"]) + "\n"]
+    level = comparison["statistics"]["confidence_level"]
     for baseline, result in comparison["baselines"].items():
         rows = [_comparison_row(name, entry) for name, entry in _comparison_entries(result)]
         parts.append(f"## Against {baseline}\n\n{_escaped(result['sentence'])}\n")
         parts.append(_markdown_table(_headings(comparison, baseline), rows))
         parts.append(f"Verdict: **{result['verdict']}**. {_probabilities(result)}\n")
+        parts.append(_escaped(gate_sentence(result["regression_gate"], baseline, level)) + "\n")
+    parts.append(f"## All together\n\n{_escaped(front_sentence(comparison['front']))}\n")
+    parts.append("## Under the validators' rules\n")
+    parts.append(_markdown_table(HEADINGS, replay_rows(comparison)))
+    parts += [f"{_escaped(note)}\n" for note in replay_notes(comparison)]
     parts.append(_method_note(comparison["statistics"]))
     return "\n".join(parts)
 

@@ -3,6 +3,7 @@
 from affine_trainer.scoring.outcomes import Outcomes as Outcomes
 from affine_trainer.scoring.outcomes import decide as decide
 from affine_trainer.scoring.outcomes import dominations as dominations
+from affine_trainer.scoring.outcomes import enough_samples as enough_samples
 from affine_trainer.scoring.outcomes import environment_sets as environment_sets
 from affine_trainer.scoring.outcomes import outcomes as outcomes
 from affine_trainer.scoring.outcomes import raw_interval as raw_interval

@@ -98,7 +98,8 @@ def _(scoring: Duel, later: Totals, earlier: Totals) -> Outcomes:
 def decide(scoring: Scoring, later: Totals, earlier: Totals) -> np.ndarray:
     """+1 where the later model beats the earlier one on all environments, -1 the reverse, 0 neither.
 
-    Neither: both are on the frontier and share. With "most dominations" one always takes the set.
+    Neither: both are on the frontier and share, or neither is eligible. With "most dominations" one always
+    takes the set. A model that is not eligible loses to one that is.
     """
     every = np.ones((1, later.num_environments))
     forward, backward = (found[..., 0] for found in dominations(scoring, later, earlier, every))
@@ -108,7 +109,9 @@ def decide(scoring: Scoring, later: Totals, earlier: Totals) -> np.ndarray:
         tie = forward == backward
         higher = later.means.mean(axis=-1) > earlier.means.mean(axis=-1)
         return np.where(np.where(tie, higher, forward), 1, -1)
-    return forward.astype(int) - backward.astype(int)
+    mine, theirs = enough_samples(scoring, np.stack([later.counts, earlier.counts]))
+    decided = np.where(mine & theirs, forward.astype(int) - backward.astype(int), 0)
+    return np.where(mine != theirs, np.where(mine, 1, -1), decided)
 
 
 def dominations(
@@ -154,13 +157,20 @@ def raw_interval(model: Totals, level: float) -> tuple[np.ndarray, np.ndarray]:
     return ends[0], ends[1]
 
 
+def enough_samples(scoring: Scoring, counts: np.ndarray) -> np.ndarray:
+    """Which models have enough samples everywhere: (models, ..., environments) -> (models, ...)."""
+    return (counts >= required_samples(scoring, counts)).all(axis=-1)
+
+
 def required_samples(scoring: Scoring, counts: np.ndarray) -> np.ndarray:
-    """Least samples an environment that make a model eligible, given all models' counts (models, envs).
+    """Least samples an environment that make a model eligible, given all models' counts.
+
+    From shape (models, ..., environments) to (..., environments).
 
     Jeffreys: max(200, 10 + 10 % of the most samples that any model has, counted up to 5,000).
     """
     if not isinstance(scoring, Jeffreys):
-        return np.zeros(counts.shape[-1])
+        return np.zeros(counts.shape[1:])
     most = np.minimum(counts.max(axis=0), MAX_SAMPLES_SEEN)
     return np.maximum(scoring.min_samples, 10 + 0.1 * most)
 

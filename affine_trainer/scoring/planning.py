@@ -13,7 +13,8 @@ from affine_trainer.scoring.outcomes import decide
 from affine_trainer.scoring.profiles import Scoring
 from affine_trainer.scoring.totals import Totals
 
-Direction = Literal["win", "lose"]
+Direction = Literal["win", "lose", "neither"]
+DIRECTIONS: tuple[Direction, ...] = ("win", "lose", "neither")
 
 MAX_FURTHER_SAMPLES = 1_000_000
 SEARCH_DRAWS = 2000  # simulated replays a step of the search: a standard error of .007 at P = .9
@@ -113,7 +114,7 @@ def further_samples(
         found = chances_at_observed_rates(
             scoring, evidences, samples, candidate_later=candidate_later, draws=SEARCH_DRAWS, seed=seed
         )
-        return (found.win if direction == "win" else found.lose) >= probability
+        return {"win": found.win, "lose": found.lose, "neither": found.neither}[direction] >= probability
 
     if settled(0):
         return 0
@@ -179,7 +180,8 @@ def _score_sums(
     rows = max(1, _CELLS_AT_ONCE // len(kinds))
     for start in range(0, draws, rows):
         size = min(rows, draws - start)
-        share = weights[start : start + size] if len(weights) > 1 else np.broadcast_to(weights, (size, len(kinds)))
+        share = weights if len(weights) == 1 else weights[start : start + size]
+        share = np.broadcast_to(share, (size, len(kinds)))
         drawn = generator.multinomial(samples, share)
         others = drawn if shared_tasks else generator.multinomial(samples, share)
         parts.append(np.stack([drawn @ kinds[:, 0], others @ kinds[:, 1]]))

@@ -9,8 +9,8 @@ import numpy as np
 from affine_trainer.scoring.outcomes import (
     decide,
     dominations,
+    enough_samples,
     environment_sets,
-    required_samples,
     takes_part,
 )
 from affine_trainer.scoring.profiles import Scoring, Subsets, Threshold
@@ -20,14 +20,15 @@ from affine_trainer.scoring.totals import Totals
 def shares(scoring: Scoring, models: Sequence[Totals]) -> np.ndarray:
     """Each model's share of the emission, shape (models,); `models` stand in the order of commitment.
 
-    They sum to 1 unless some of it goes to none of them: what models below 1 % would get (it goes to uid 0
-    in the profile that says so), sets in which no model takes part, sets where every geometric mean is 0.
+    They sum to 1, as weights are normalised over the points given out; sets that nobody can claim (no model
+    takes part, or every geometric mean is 0) drop out. Less than 1: what models below 1 % would have got goes
+    to uid 0 in the profile that says so. All 0: nobody is eligible, or nobody has a point.
     Each model's totals have shape (environments,). A model that is not eligible takes part in no set.
     """
     if scoring.division == "champion":
         return _champion(scoring, models)
     counts = np.stack([model.counts for model in models])
-    eligible = (counts >= required_samples(scoring, counts)).all(axis=1)
+    eligible = enough_samples(scoring, counts)
     sets = environment_sets(counts.shape[1], scoring.subsets.layers)
     part = np.stack([(~takes_part(scoring, model)) @ sets.T == 0 for model in models]) & eligible[:, None]
     beaten = _beaten(scoring, models, sets) & part[:, None, :] & part[None, :, :]
@@ -35,8 +36,8 @@ def shares(scoring: Scoring, models: Sequence[Totals]) -> np.ndarray:
         divided = _most_dominations(models, beaten, part, sets)
     else:
         divided = _frontier(scoring.subsets, models, part & ~beaten.any(axis=0), sets)
-    weights = set_weights(scoring.subsets, sets)
-    found = divided @ (weights / weights.sum())
+    points = divided @ set_weights(scoring.subsets, sets)
+    found = points / points.sum() if points.any() else points
     if isinstance(scoring, Threshold):
         found = np.where(found < scoring.min_share, 0.0, found)
     return found

@@ -3,40 +3,56 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from affine_trainer.artifacts import log_dir, read_manifest, require, stage_folder, write_atomic, write_json
+from affine_trainer.artifacts import log_dir, read_manifest, stage_folder, write_atomic, write_json
 from affine_trainer.config import Config
-from affine_trainer.errors import StageError
-from affine_trainer.policies.model_names import model_label
-from affine_trainer.report.comparison import compare_evaluations
+from affine_trainer.errors import DataError, StageError
+from affine_trainer.report.comparison import compare_evaluations, overall_sentence
+from affine_trainer.report.folders import check_distinct, evaluation_folder
+from affine_trainer.report.front import front_of, front_sentence
+from affine_trainer.report.gate import gate_sentence
 from affine_trainer.report.pairing import Evaluation, read_evaluation
+from affine_trainer.report.replay import replay
+from affine_trainer.report.replay_table import replay_notes, replay_table
 from affine_trainer.report.tables import comparison_markdown, comparison_table
+from affine_trainer.scoring import DEFAULT_SCORING, SCORINGS, scorings_named
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def compare(
-    config: Config, candidate: str = "rl", baselines: Sequence[str] = ("base", "sft"), *, force: bool = False
+    config: Config,
+    candidate: str = "rl",
+    baselines: Sequence[str] = ("base", "sft"),
+    *,
+    scoring: str = DEFAULT_SCORING.name,
+    force: bool = False,
 ) -> Path:
     """Compare evaluated models and write logs/{run}/compare; returns that folder.
 
     Each model is a label under logs/{run}/eval/ or a folder with evaluation.json and episodes.jsonl.
+    Every scoring profile is replayed and written; `scoring` (a name, or "all") is what is shown.
     StageError when one is not evaluated, DataError when two do not hold the same tasks.
     """
-    _check_distinct(candidate, baselines)
+    shown = {each.name: each for each in scorings_named(scoring)}
+    check_distinct(candidate, baselines)
     folders = {label: evaluation_folder(config, label) for label in (candidate, *baselines)}
     inputs = {f"baseline {label}": folders[label] for label in baselines}
     inputs[f"candidate {candidate}"] = folders[candidate]
     console, path = Console(), log_dir(config, "compare")
+
+    def read() -> list[Evaluation]:
+        return [read_evaluation(folder, label) for label, folder in folders.items()]
+
     # Compared before the folder is opened: evaluations that do not fit together leave nothing behind.
     comparison = None
     if force or read_manifest(path) is None:
-        comparison = _compare(config, read_evaluation(folders[candidate], candidate), folders, baselines)
+        comparison = _compare(config, read())
     with stage_folder(
         "compare", path, config, reads=("seed", "sampling"), inputs=inputs, force=force
     ) as folder:
@@ -46,63 +62,74 @@ def compare(
             write_json(path / "comparison.json", comparison)
             write_atomic(path / "comparison.md", comparison_markdown(comparison))
             folder.finish(_metrics(comparison))
-        _print(console, json.loads((path / "comparison.json").read_bytes()), path)
+        comparison = _written(path / "comparison.json")
+    # The days between two profiles are not written, so they are replayed now.
+    if extra := [each for name, each in shown.items() if name not in comparison["scoring"]]:
+        mine, *others = read()
+        comparison["scoring"] |= replay(mine, others, extra)
+    _print(console, comparison, path, shown.keys())
     return path
 
 
-def evaluation_folder(config: Config, label: str) -> Path:
-    """The finished evaluation that `label` means: a model evaluated in this run, else a folder brought along.
-
-    StageError with the command to run where there is neither.
-    """
-    own, brought = log_dir(config, "eval", model_label(label)), Path(label)
-    command = f"affine eval --model {label}"
-    if (brought / "evaluation.json").is_file() and ("/" in label or not own.is_dir()):
-        if read_manifest(brought) is not None:  # without one, it is judged by its contents alone
-            require(brought, "eval", command)
-        return brought
-    require(own, "eval", command)
-    return own
-
-
-def _check_distinct(candidate: str, baselines: Sequence[str]) -> None:
-    if not baselines:
-        raise StageError("There is nothing to compare with: name at least one baseline.")
-    labels = [candidate, *baselines]
-    if repeated := sorted({label for label in labels if labels.count(label) > 1}):
-        raise StageError(f"{', '.join(repeated)} is named twice: compare different models.")
-
-
-def _compare(
-    config: Config, candidate: Evaluation, folders: Mapping[str, Path], baselines: Sequence[str]
-) -> dict[str, Any]:
+def _compare(config: Config, evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+    candidate, *baselines = evaluations
     sampling = config.sampling
-    return {
+    comparison: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "candidate": {"label": candidate.label, "folder": str(candidate.folder)},
         "statistics": {**sampling.model_dump(mode="json"), "seed": config.seed},
         "baselines": {
-            label: compare_evaluations(
-                candidate, read_evaluation(folders[label], label), sampling, seed=config.seed
-            )
-            for label in baselines
+            each.label: compare_evaluations(candidate, each, sampling, seed=config.seed)
+            for each in baselines
         },
     }
+    comparison["front"] = front_of(evaluations, sampling, seed=config.seed)
+    comparison["scoring"] = replay(candidate, baselines, SCORINGS.values())
+    return {"sentence": overall_sentence(comparison), **comparison}
+
+
+def _written(path: Path) -> dict[str, Any]:
+    """The comparison as it stands in the folder; of another version it is not understood."""
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise DataError(f"{path} is broken: redo the comparison with --force.") from error
+    if not isinstance(found, dict) or found.get("schema_version") != SCHEMA_VERSION:
+        raise StageError(f"{path} was written by another version of affine: redo it with --force.")
+    return found
 
 
 def _metrics(comparison: Mapping[str, Any]) -> dict[str, Any]:
-    """What the manifest repeats: verdict and macro difference against each baseline."""
+    """What the manifest repeats: verdict, gate and macro difference against each baseline."""
     return {
-        label: {"verdict": result["verdict"], **result["macro"]}
+        label: {
+            "verdict": result["verdict"],
+            "regression_gate": result["regression_gate"]["passed"],
+            **result["macro"],
+        }
         for label, result in comparison["baselines"].items()
     }
 
 
-def _print(console: Console, comparison: Mapping[str, Any], path: Path) -> None:
+def _print(console: Console, comparison: Mapping[str, Any], path: Path, scorings: Collection[str]) -> None:
+    level = comparison["statistics"]["confidence_level"]
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     for label, result in comparison["baselines"].items():
         console.print()
         console.print(comparison_table(comparison, label))
-        console.print(result["sentence"], markup=False, highlight=False, soft_wrap=True)
+        say(result["sentence"])
+        say(gate_sentence(result["regression_gate"], label, level))
+    console.print()
+    console.print(replay_table(comparison, scorings))
+    for note in replay_notes(comparison, scorings):
+        say(note)
+    say(front_sentence(comparison["front"]))
+    if len(comparison["baselines"]) > 1:
+        console.print()
+        say(comparison["sentence"])
     console.print()
     for name in ("comparison.json", "comparison.md"):
-        console.print(f"in {path / name}", markup=False, highlight=False, soft_wrap=True)
+        say(f"in {path / name}")

@@ -23,5 +23,6 @@ from affine_trainer.stats.pareto import further_tasks as further_tasks
 from affine_trainer.stats.pareto import gap_tails as gap_tails
 from affine_trainer.stats.pareto import pareto_verdict as pareto_verdict
 from affine_trainer.stats.pareto import posterior_differences as posterior_differences
+from affine_trainer.stats.pareto import probabilities_of_gap as probabilities_of_gap
 from affine_trainer.stats.regression import Regression as Regression
 from affine_trainer.stats.regression import regression as regression

@@ -79,6 +79,13 @@ def gap_tails(
     return better, worse
 
 
+def probabilities_of_gap(table: PairedCounts, epsilon: float = 0.0) -> tuple[float, float]:
+    """P(the candidate is truly better by more than epsilon) and P(worse by more), from one paired table."""
+    counts = (table.only_candidate, table.only_baseline, table.num_pairs)
+    better, worse = gap_tails(*(np.array(count) for count in counts), epsilon)
+    return float(better), float(worse)
+
+
 def _quantile_nodes(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Levels in (0, 1), closer together towards the ends, and their weights, which sum to 1."""
     step = (np.arange(count) + 0.5) / count

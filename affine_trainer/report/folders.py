@@ -1,0 +1,39 @@
+"""Where the evaluation of a model is found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from affine_trainer.artifacts import log_dir, read_manifest, require
+from affine_trainer.config import Config
+from affine_trainer.errors import StageError
+from affine_trainer.policies.model_names import model_label
+
+MAX_MODELS = 10  # the front's posterior has a cell for each of 2^models patterns
+
+
+def evaluation_folder(config: Config, label: str) -> Path:
+    """The finished evaluation that `label` means: a model evaluated in this run, else a folder brought along.
+
+    StageError with the command to run where there is neither.
+    """
+    own, brought = log_dir(config, "eval", model_label(label)), Path(label)
+    command = f"affine eval --model {label}"
+    if (brought / "evaluation.json").is_file() and ("/" in label or not own.is_dir()):
+        if read_manifest(brought) is not None:  # without one, it is judged by its contents alone
+            require(brought, "eval", command)
+        return brought
+    require(own, "eval", command)
+    return own
+
+
+def check_distinct(candidate: str, baselines: Sequence[str]) -> None:
+    """StageError unless a candidate and at least one other model are named, each once."""
+    if not baselines:
+        raise StageError("There is nothing to compare with: name at least one baseline.")
+    labels = [candidate, *baselines]
+    if repeated := sorted({label for label in labels if labels.count(label) > 1}):
+        raise StageError(f"{', '.join(repeated)} is named twice: compare different models.")
+    if len(labels) > MAX_MODELS:
+        raise StageError(f"{len(labels)} models at once are too many: compare at most {MAX_MODELS}.")
