@@ -26,13 +26,6 @@ from affine_trainer.stats import (
     quantile_interval,
 )
 
-_RELATIONS = {
-    "dominates": "dominates",
-    "dominated": "is dominated by",
-    "incomparable": "neither dominates nor is dominated by",
-    "undecided": "is not yet told apart from",
-}
-
 
 def compare_evaluations(
     candidate: Evaluation, baseline: Evaluation, sampling: SamplingConfig, *, seed: int = 0
@@ -78,29 +71,12 @@ def verdict_sentence(
         opening = f"{candidate} is worse than {baseline}"
     else:
         opening = f"{candidate} is not clearly different from {baseline}"
+    gate = "" if result["verdict"] == "dominated" else gate_clause(result["regression_gate"], baseline)
     left_out = f", {result['num_excluded']:,} left out as not graded" if result["num_excluded"] else ""
     return (
         f"{opening}: macro success {points(macro['difference'])} points ({100 * level:g} % interval "
         f"{points(macro['lower'])} to {points(macro['upper'])}, n={result['num_tasks']:,} shared tasks"
-        f"{left_out}); {_verdict_clause(candidate, result, epsilon)}"
-        f"{gate_clause(result['regression_gate'], baseline)}{_settings_clause(result)}."
-    )
-
-
-def overall_sentence(comparison: Mapping[str, Any]) -> str:
-    """The one sentence over all baselines; with a single baseline, that one's own."""
-    results = comparison["baselines"]
-    if len(results) == 1:
-        return next(iter(results.values()))["sentence"]
-    candidate = comparison["candidate"]["label"]
-    parts = [f"{_RELATIONS[result['verdict']]} {label}" for label, result in results.items()]
-    gates = [label for label, result in results.items() if not result["regression_gate"]["passed"]]
-    place = comparison["front"][candidate]
-    where = "on" if place["on_front"] else "not on"
-    fails = f"; it fails the regression gate against {_listed(gates)}" if gates else ""
-    return (
-        f"{candidate} {_listed(parts)}; it is {where} the Pareto front of all {len(results) + 1} "
-        f"(P = {place['probability']:.2f}){fails}."
+        f"{left_out}); {_verdict_clause(candidate, result, epsilon)}{gate}{_settings_clause(result)}."
     )
 
 
@@ -124,7 +100,7 @@ def _verdict_clause(candidate: str, result: Mapping[str, Any], epsilon: float) -
         if result["probabilities"]["equivalent"] > result["probabilities"]["incomparable"]:
             return f"neither dominates, as no environment differs by more than {100 * epsilon:g} points"
         if better and worse:
-            return f"neither dominates, as it is better in {_listed(better)} and worse in {_listed(worse)}"
+            return f"neither dominates, as it is better in {listed(better)} and worse in {listed(worse)}"
         return "neither dominates"
     return _undecided_clause(result)
 
@@ -145,10 +121,10 @@ def _undecided_clause(result: Mapping[str, Any]) -> str:
 
 def _settings_clause(result: Mapping[str, Any]) -> str:
     names = list(result["setting_differences"])
-    return f"; the two were evaluated with different {_listed(names)}" if names else ""
+    return f"; the two were evaluated with different {listed(names)}" if names else ""
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 

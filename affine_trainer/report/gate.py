@@ -50,7 +50,9 @@ def gate_sentence(gate: Mapping[str, Any], baseline: str, level: float) -> str:
     asked = f"{100 * gate['least_share']:g} % of {baseline}"
     if gate["failed"]:
         shown = "; ".join(_entry(name, entries[name], level) for name in gate["failed"])
-        return f"Regression gate: below {asked} in {len(gate['failed'])} of {len(entries)}: {shown}. {chance}."
+        return (
+            f"Regression gate: below {asked} in {len(gate['failed'])} of {len(entries)}: {shown}. {chance}."
+        )
     solved = [name for name, entry in entries.items() if entry["ratio"] is not None]
     if not solved:
         return f"Regression gate: {baseline} solved nothing, so nothing can be lost."

@@ -119,6 +119,8 @@ def _read_summary(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(summary, dict) or not isinstance(summary.get("per_environment"), dict):
         raise DataError(f"{path}: not an evaluation, as it has no per_environment.")
+    if not isinstance(summary.get("settings") or {}, dict):
+        raise DataError(f"{path}: settings is not an object; evaluate again.")
     return summary
 
 

@@ -56,5 +56,8 @@ def plan_notes(plan: Mapping[str, Any]) -> list[str]:
 def _further(further: Mapping[str, int | None]) -> str:
     """`neither now, win +12,000`: the nearest first; a dash where no number settles it."""
     known = sorted((number, direction) for direction, number in further.items() if number is not None)
-    parts = [f"{direction} +{two_digits(number):,}" if number else f"{direction} now" for number, direction in known]
+    parts = [
+        f"{direction} +{two_digits(number):,}" if number else f"{direction} now"
+        for number, direction in known
+    ]
     return ", ".join(parts) or "–"

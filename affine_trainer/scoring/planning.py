@@ -111,6 +111,8 @@ def further_samples(
 
     def settled(extra: int) -> bool:
         samples = [found.num_tasks + extra for found in evidences]
+        if direction == "neither" and min(samples) < scoring.min_samples:
+            return False  # no verdict yet is none that settles anything
         found = chances_at_observed_rates(
             scoring, evidences, samples, candidate_later=candidate_later, draws=SEARCH_DRAWS, seed=seed
         )

@@ -87,7 +87,9 @@ def _most_dominations(
     return divided
 
 
-def _frontier(subsets: Subsets, models: Sequence[Totals], members: np.ndarray, sets: np.ndarray) -> np.ndarray:
+def _frontier(
+    subsets: Subsets, models: Sequence[Totals], members: np.ndarray, sets: np.ndarray
+) -> np.ndarray:
     """Members of each set's frontier share it, shape (models, sets).
 
     Where every member's geometric mean is 0 nobody gets anything ("0 if any p is 0", said of 2025-10 and

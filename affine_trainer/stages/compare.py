@@ -12,17 +12,15 @@ from rich.console import Console
 from affine_trainer.artifacts import log_dir, read_manifest, stage_folder, write_atomic, write_json
 from affine_trainer.config import Config
 from affine_trainer.errors import DataError, StageError
-from affine_trainer.report.comparison import compare_evaluations, overall_sentence
 from affine_trainer.report.folders import check_distinct, evaluation_folder
-from affine_trainer.report.front import front_of, front_sentence
+from affine_trainer.report.front import front_sentence
 from affine_trainer.report.gate import gate_sentence
 from affine_trainer.report.pairing import Evaluation, read_evaluation
 from affine_trainer.report.replay import replay
 from affine_trainer.report.replay_table import replay_notes, replay_table
 from affine_trainer.report.tables import comparison_markdown, comparison_table
-from affine_trainer.scoring import DEFAULT_SCORING, SCORINGS, scorings_named
-
-SCHEMA_VERSION = 2
+from affine_trainer.report.verdict import SCHEMA_VERSION, compare_all
+from affine_trainer.scoring import DEFAULT_SCORING, scorings_named
 
 
 def compare(
@@ -52,7 +50,8 @@ def compare(
     # Compared before the folder is opened: evaluations that do not fit together leave nothing behind.
     comparison = None
     if force or read_manifest(path) is None:
-        comparison = _compare(config, read())
+        mine, *others = read()
+        comparison = compare_all(mine, others, config.sampling, seed=config.seed)
     with stage_folder(
         "compare", path, config, reads=("seed", "sampling"), inputs=inputs, force=force
     ) as folder:
@@ -69,23 +68,6 @@ def compare(
         comparison["scoring"] |= replay(mine, others, extra)
     _print(console, comparison, path, shown.keys())
     return path
-
-
-def _compare(config: Config, evaluations: Sequence[Evaluation]) -> dict[str, Any]:
-    candidate, *baselines = evaluations
-    sampling = config.sampling
-    comparison: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "candidate": {"label": candidate.label, "folder": str(candidate.folder)},
-        "statistics": {**sampling.model_dump(mode="json"), "seed": config.seed},
-        "baselines": {
-            each.label: compare_evaluations(candidate, each, sampling, seed=config.seed)
-            for each in baselines
-        },
-    }
-    comparison["front"] = front_of(evaluations, sampling, seed=config.seed)
-    comparison["scoring"] = replay(candidate, baselines, SCORINGS.values())
-    return {"sentence": overall_sentence(comparison), **comparison}
 
 
 def _written(path: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from affine_trainer.stats.paired import holm as holm
 from affine_trainer.stats.paired import macro_difference as macro_difference
 from affine_trainer.stats.paired import mcnemar_p as mcnemar_p
 from affine_trainer.stats.paired import paired_difference as paired_difference
+from affine_trainer.stats.pareto import LABELS as LABELS
 from affine_trainer.stats.pareto import Dominance as Dominance
 from affine_trainer.stats.pareto import Verdict as Verdict
 from affine_trainer.stats.pareto import dominance as dominance
@@ -24,5 +25,6 @@ from affine_trainer.stats.pareto import gap_tails as gap_tails
 from affine_trainer.stats.pareto import pareto_verdict as pareto_verdict
 from affine_trainer.stats.pareto import posterior_differences as posterior_differences
 from affine_trainer.stats.pareto import probabilities_of_gap as probabilities_of_gap
+from affine_trainer.stats.pareto import verdict_labels as verdict_labels
 from affine_trainer.stats.regression import Regression as Regression
 from affine_trainer.stats.regression import regression as regression

@@ -13,6 +13,7 @@ from scipy.special import betainc, betaincinv, ndtr
 from affine_trainer.stats.paired import PairedCounts
 
 VerdictLabel = Literal["dominates", "dominated", "incomparable", "undecided"]
+LABELS: tuple[VerdictLabel, ...] = ("dominates", "dominated", "incomparable", "undecided")
 
 # Jeffreys' prior on the four cells of the paired table; the two concordant cells only ever enter as a sum.
 _PRIOR = (0.5, 0.5, 1.0)
@@ -108,10 +109,7 @@ def dominance_of_tails(better: np.ndarray, worse: np.ndarray) -> np.ndarray:
 
 def dominance(tables: Sequence[PairedCounts], epsilon: float = 0.0) -> Dominance:
     """Probabilities of each relation between the two models of the paired tables, one an environment."""
-    if not tables:
-        raise ValueError("dominance needs at least one environment")
-    mine, theirs, total = np.array([[t.only_candidate, t.only_baseline, t.num_pairs] for t in tables]).T
-    return Dominance(*map(float, dominance_of_tails(*gap_tails(mine, theirs, total, epsilon))))
+    return Dominance(*map(float, dominance_of_tails(*_tails(tables, epsilon))))
 
 
 def pareto_verdict(
@@ -119,14 +117,29 @@ def pareto_verdict(
     epsilon: float = 0.0,
     decision_probability: float = 0.9,
 ) -> Verdict:
-    """The relation that has at least `decision_probability`, else "undecided" with a plan.
+    """The verdict on the paired tables, one an environment, with a plan where it is undecided.
 
-    Equivalence within epsilon counts towards "incomparable": either way, neither model dominates.
+    As `verdict_labels` says; equivalence within epsilon is "incomparable" too: neither model dominates.
     """
-    probabilities = dominance(tables, epsilon)
-    label = _label(probabilities, decision_probability)
+    better, worse = _tails(tables, epsilon)
+    label = LABELS[int(verdict_labels(better, worse, decision_probability))]
     plan = further_tasks(tables, epsilon, decision_probability) if label == "undecided" else None
-    return Verdict(label, probabilities, plan)
+    return Verdict(label, Dominance(*map(float, dominance_of_tails(better, worse))), plan)
+
+
+def verdict_labels(better: np.ndarray, worse: np.ndarray, decision_probability: float) -> np.ndarray:
+    """Places in LABELS, shape (...), from tails of shape (..., environments).
+
+    "dominates", "dominated" and equivalence need `decision_probability` as a whole. "incomparable" needs one
+    environment that is clearly better and one clearly worse, each by itself with the error shared out over
+    the environments (Bonferroni): the joint probability of being better somewhere and worse elsewhere would
+    be high for any two models that are hardly known, as there are many environments and one prior for each.
+    """
+    dominates, dominated, _, equivalent = dominance_of_tails(better, worse)
+    clearly = 1.0 - (1.0 - decision_probability) / better.shape[-1]
+    trade = (better.max(axis=-1) >= clearly) & (worse.max(axis=-1) >= clearly)
+    chosen = [dominates >= decision_probability, dominated >= decision_probability]
+    return np.select([*chosen, trade | (equivalent >= decision_probability)], [0, 1, 2], default=3)
 
 
 def further_tasks(
@@ -141,8 +154,8 @@ def further_tasks(
     """
 
     def settled(extra: int) -> bool:
-        grown = _grown_probabilities(tables, epsilon, extra)
-        return _label(grown, decision_probability) != "undecided"
+        found = verdict_labels(*_grown_tails(tables, epsilon, extra), decision_probability)
+        return LABELS[int(found)] != "undecided"
 
     high = 1
     while not settled(high):
@@ -156,6 +169,13 @@ def further_tasks(
     return high
 
 
+def _tails(tables: Sequence[PairedCounts], epsilon: float) -> tuple[np.ndarray, np.ndarray]:
+    if not tables:
+        raise ValueError("dominance needs at least one environment")
+    mine, theirs, total = np.array([[t.only_candidate, t.only_baseline, t.num_pairs] for t in tables]).T
+    return gap_tails(mine, theirs, total, epsilon)
+
+
 def _posterior(counts: PairedCounts) -> tuple[float, float, float]:
     concordant = counts.both + counts.neither
     return (
@@ -165,7 +185,7 @@ def _posterior(counts: PairedCounts) -> tuple[float, float, float]:
     )
 
 
-def _grown_probabilities(tables: Sequence[PairedCounts], epsilon: float, extra: int) -> Dominance:
+def _grown_tails(tables: Sequence[PairedCounts], epsilon: float, extra: int) -> tuple[np.ndarray, np.ndarray]:
     better, worse = [], []
     for table in tables:
         growth = 1.0 + extra / max(1, table.num_pairs)
@@ -177,14 +197,4 @@ def _grown_probabilities(tables: Sequence[PairedCounts], epsilon: float, extra: 
         deviation = math.sqrt(((mine + theirs) / total - mean * mean) / (total + 1.0))
         better.append(float(ndtr((mean - epsilon) / deviation)))
         worse.append(float(ndtr((-epsilon - mean) / deviation)))
-    return Dominance(*map(float, dominance_of_tails(np.array(better), np.array(worse))))
-
-
-def _label(probabilities: Dominance, decision_probability: float) -> VerdictLabel:
-    if probabilities.dominates >= decision_probability:
-        return "dominates"
-    if probabilities.dominated >= decision_probability:
-        return "dominated"
-    if probabilities.incomparable + probabilities.equivalent >= decision_probability:
-        return "incomparable"
-    return "undecided"
+    return np.array(better), np.array(worse)

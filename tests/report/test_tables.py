@@ -6,11 +6,12 @@ from pathlib import Path
 from rich.console import Console
 
 from affine_trainer.config import Config
-from affine_trainer.report.comparison import compare_evaluations, points
+from affine_trainer.report.comparison import points
 from affine_trainer.report.episodes import group_by_environment
 from affine_trainer.report.pairing import read_evaluation
 from affine_trainer.report.summary import summarise
 from affine_trainer.report.tables import comparison_markdown, comparison_table, evaluation_table, percent
+from affine_trainer.report.verdict import compare_all
 from tests.evaluations import episodes, write_evaluation
 
 SAMPLING = Config().sampling
@@ -34,11 +35,7 @@ def comparison(tmp_path: Path):
         read_evaluation(write_evaluation(tmp_path / label, episodes(outcomes), Config()), label)
         for label, outcomes in (("rl", mine | {}), ("base|odd", theirs | {}))
     )
-    return {
-        "candidate": {"label": "rl", "folder": "rl"},
-        "statistics": {**SAMPLING.model_dump(), "seed": 0},
-        "baselines": {"base|odd": compare_evaluations(rl, base, SAMPLING)},
-    }
+    return compare_all(rl, [base], SAMPLING)
 
 
 def test_the_evaluation_table_shows_the_trivial_policies_beside_the_model():

@@ -1,0 +1,58 @@
+"""The whole comparison of a candidate with all baselines, as comparison.json holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from affine_trainer.config import SamplingConfig
+from affine_trainer.report.comparison import compare_evaluations, listed
+from affine_trainer.report.front import front_of
+from affine_trainer.report.pairing import Evaluation
+from affine_trainer.report.replay import replay
+from affine_trainer.scoring import SCORINGS
+
+SCHEMA_VERSION = 2
+_RELATIONS = {
+    "dominates": "dominates",
+    "dominated": "is dominated by",
+    "incomparable": "neither dominates nor is dominated by",
+    "undecided": "is not yet told apart from",
+}
+
+
+def compare_all(
+    candidate: Evaluation, baselines: Sequence[Evaluation], sampling: SamplingConfig, *, seed: int = 0
+) -> dict[str, Any]:
+    """Each baseline by itself, all on one Pareto front, and all under every scoring profile.
+
+    DataError as `compare_evaluations` and `replay` say.
+    """
+    comparison: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "candidate": {"label": candidate.label, "folder": str(candidate.folder)},
+        "statistics": {**sampling.model_dump(mode="json"), "seed": seed},
+        "baselines": {
+            each.label: compare_evaluations(candidate, each, sampling, seed=seed) for each in baselines
+        },
+    }
+    comparison["front"] = front_of([candidate, *baselines], sampling, seed=seed)
+    comparison["scoring"] = replay(candidate, baselines, SCORINGS.values())
+    return {"sentence": overall_sentence(comparison), **comparison}
+
+
+def overall_sentence(comparison: Mapping[str, Any]) -> str:
+    """The one sentence over all baselines; with a single baseline, that one's own."""
+    results = comparison["baselines"]
+    if len(results) == 1:
+        return next(iter(results.values()))["sentence"]
+    candidate = comparison["candidate"]["label"]
+    parts = [f"{_RELATIONS[result['verdict']]} {label}" for label, result in results.items()]
+    gates = [label for label, result in results.items() if not result["regression_gate"]["passed"]]
+    place = comparison["front"][candidate]
+    where = "on" if place["on_front"] else "not on"
+    fails = f"; it fails the regression gate against {listed(gates)}" if gates else ""
+    return (
+        f"{candidate} {listed(parts)}; it is {where} the Pareto front of all {len(results) + 1} "
+        f"(P = {place['probability']:.2f}){fails}."
+    )
