@@ -47,15 +47,17 @@ def jeffreys_coverage(runs: int, level: float = LEVEL) -> dict[int, tuple[float,
         generator = np.random.default_rng(n)
         lower, upper = np.array([jeffreys_interval(s, n, level) for s in range(n + 1)]).T
 
-        def covered(
-            rates: np.ndarray, n: int = n, low: np.ndarray = lower, high: np.ndarray = upper
-        ) -> float:
-            drawn = generator.binomial(n, rates)
-            return float(np.mean((low[drawn] <= rates) & (rates <= high[drawn])))
-
-        least = min(covered(np.full(runs // 4, p)) for p in np.arange(1, 50) / 50)
-        found[n] = (covered(generator.random(runs)), least)
+        rates = np.arange(1, 50) / 50
+        least = min(_covered(lower, upper, np.full(runs // 4, p), generator) for p in rates)
+        found[n] = (_covered(lower, upper, generator.random(runs), generator), least)
     return found
+
+
+def _covered(
+    lower: np.ndarray, upper: np.ndarray, rates: np.ndarray, generator: np.random.Generator
+) -> float:
+    drawn = generator.binomial(len(lower) - 1, rates)
+    return float(np.mean((lower[drawn] <= rates) & (rates <= upper[drawn])))
 
 
 def coverage(case: Case, runs: int, seed: int = 0) -> float:

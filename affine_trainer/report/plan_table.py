@@ -46,8 +46,8 @@ def plan_notes(plan: Mapping[str, Any]) -> list[str]:
         f"committed: whether {plan['candidate']} comes last or first. now: the rule on these results "
         f"({evaluated} samples an environment). P: over what is not known of the models and the validator's "
         f"draw ({plan['draws']:,} simulations, seed {plan['seed']}; ± two standard errors); the rest is "
-        f"neither: both share. more samples: how many more an environment give that verdict {asked:g} % at the "
-        "rates observed.",
+        f"neither: both share. more samples: how many more an environment give that verdict {asked:g} % at "
+        "the rates observed.",
         f"Our own verdict: {own['verdict']} (P(dominates) = {own['probability_dominates']:.2f}, epsilon "
         f"{100 * own['epsilon']:g} points{more}).",
     ]

@@ -30,7 +30,8 @@ def replay(
     """What each profile says of the candidate, committed last and committed first, as JSON values.
 
     The baselines are taken to have committed in the order given. A `neither` is two models that share the
-    frontier; `too few` two that are not eligible for want of samples. DataError where a score lies outside [0, 1]; the evaluations must hold the same tasks.
+    frontier; `too few` two of which one is not eligible for want of samples. DataError where a score lies
+    outside [0, 1]; the evaluations must hold the same tasks.
     """
     return {
         scoring.name: {

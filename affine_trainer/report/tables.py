@@ -64,7 +64,9 @@ def comparison_table(comparison: Mapping[str, Any], baseline: str) -> Table:
 
 def comparison_markdown(comparison: Mapping[str, Any]) -> str:
     """The whole comparison as Markdown: per baseline the sentence, then the table."""
-    parts = [f"# {comparison['candidate']['label']} compared\n", _escaped(comparison["sentence"]) + "\n"]
+    parts = [f"# {comparison['candidate']['label']} compared\n"]
+    if len(comparison["baselines"]) > 1:
+        parts.append(_escaped(comparison["sentence"]) + "\n")
     level = comparison["statistics"]["confidence_level"]
     for baseline, result in comparison["baselines"].items():
         rows = [_comparison_row(name, entry) for name, entry in _comparison_entries(result)]
