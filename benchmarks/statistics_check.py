@@ -144,7 +144,7 @@ def worlds() -> dict[str, World]:
 
 
 def verdict_rows(size: Size) -> Iterator[dict[str, Any]]:
-    """Our verdict (epsilon 1 point, probability .9, correlation .5); what is false is said in the docs."""
+    """Our verdict (epsilon 1 point, probability .9, correlation .5) by what is true."""
     for name, world in worlds().items():
         for n in (200, 1000, 5000):
             yield {"truth": name, "n": n, **verdict_shares(world, n, size.verdicts)}
