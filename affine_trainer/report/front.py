@@ -9,6 +9,7 @@ import numpy as np
 
 from affine_trainer.config import SamplingConfig
 from affine_trainer.errors import DataError
+from affine_trainer.report.first_plays import first_plays
 from affine_trainer.report.pairing import Evaluation
 from affine_trainer.stats import pareto_front
 
@@ -32,7 +33,7 @@ def front_of(
 
 def joint_successes(evaluations: Sequence[Evaluation]) -> list[np.ndarray]:
     """Successes of shape (models, tasks), one array an environment in order of name."""
-    plays = [each.plays(unseen=False) for each in evaluations]
+    plays = [first_plays(each) for each in evaluations]
     found = []
     for name in sorted(plays[0]):
         rows = [

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from affine_trainer.config import SamplingConfig
+from affine_trainer.errors import DataError
+from affine_trainer.report.first_plays import first_plays
 from affine_trainer.report.pairing import Evaluation, pair_evaluations
 from affine_trainer.report.replay import replay, validator_score
 from affine_trainer.scoring import Scoring
@@ -17,7 +19,7 @@ from affine_trainer.scoring.planning import (
     evidence,
     further_samples,
 )
-from affine_trainer.stats import count_pairs, pareto_verdict
+from affine_trainer.stats import PairedCounts, count_pairs, pareto_verdict
 
 ORDERS = {"last": True, "first": False}  # whether the candidate is the later one
 
@@ -37,9 +39,8 @@ def plan_for(
     `samples` is what the validator takes of each model in every environment; without it, as many as were
     evaluated, but at least as many as the profile asks for. DataError as `pair_evaluations` says.
     """
-    pairs = pair_evaluations(candidate, baseline)
-    evidences = _evidences(candidate, baseline)
-    tables = [count_pairs(pair.candidate_success, pair.baseline_success) for pair in pairs.values()]
+    pair_evaluations(candidate, baseline)  # refuses what does not fit together
+    names, tables, evidences = zip(*_environments(candidate, baseline), strict=True)
     own = pareto_verdict(tables, sampling.epsilon, sampling.decision_probability)
     replayed = replay(candidate, [baseline], scorings)
     rows = []
@@ -58,7 +59,7 @@ def plan_for(
     return {
         "candidate": candidate.label,
         "baseline": baseline.label,
-        "samples_evaluated": dict(zip(pairs, (found.num_tasks for found in evidences), strict=True)),
+        "samples_evaluated": dict(zip(names, (found.num_tasks for found in evidences), strict=True)),
         "decision_probability": sampling.decision_probability,
         "draws": sampling.bootstrap_samples,
         "seed": seed,
@@ -73,19 +74,25 @@ def plan_for(
     }
 
 
-def _evidences(candidate: Evaluation, baseline: Evaluation) -> list[Evidence]:
-    """The paired scores of each environment, in order of name; tasks not graded for both are left out."""
-    mine, theirs = candidate.plays(unseen=False), baseline.plays(unseen=False)
-    found = []
+def _environments(
+    candidate: Evaluation, baseline: Evaluation
+) -> Iterator[tuple[str, PairedCounts, Evidence]]:
+    """Name, paired table and paired scores of each environment, in order of name; one play a task.
+
+    Tasks that were not graded for both are left out. DataError where none is left.
+    """
+    mine, theirs = first_plays(candidate), first_plays(baseline)
     for name in sorted(mine):
-        keys = [key for key, play in mine[name].items() if play.grade and theirs[name][key].grade]
-        found.append(
-            evidence(
-                [validator_score(candidate, key) for key in keys],
-                [validator_score(baseline, key) for key in keys],
-            )
-        )
-    return found
+        both = {
+            key: (first, second)
+            for key, play in mine[name].items()
+            if (first := play.grade) is not None and (second := theirs[name][key].grade) is not None
+        }
+        if not both:
+            raise DataError(f"{name}: no task's first play was graded for both models; evaluate again.")
+        scores = [[validator_score(each, key) for key in both] for each in (candidate, baseline)]
+        successes = [[grades[place].success for grades in both.values()] for place in (0, 1)]
+        yield name, count_pairs(*successes), evidence(*scores)
 
 
 def _row(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from affine_trainer.errors import DataError
+from affine_trainer.report.first_plays import first_plays
 from affine_trainer.report.pairing import Evaluation
 from affine_trainer.scoring import (
     Scoring,
@@ -46,12 +47,12 @@ def replay(
 
 
 def totals_of(evaluations: Sequence[Evaluation], *, shared_only: bool = False) -> list[Totals]:
-    """Each model's totals, environments in order of name; unseen families left out.
+    """Each model's totals, environments in order of name; one play a task, unseen families left out.
 
     With `shared_only`, tasks that some model could not grade are left out of all. DataError where a score
     lies outside [0, 1], naming file and line.
     """
-    plays = [each.plays(unseen=False) for each in evaluations]
+    plays = [first_plays(each) for each in evaluations]
     shared = {
         key
         for name in plays[0]

@@ -33,7 +33,8 @@ def plan(
     mine, theirs = (
         read_evaluation(evaluation_folder(config, label), label) for label in (candidate, baseline)
     )
-    with progress("plan", len(chosen) * len(ORDERS), unit="rules") as bar:
+    beside = Console(stderr=True)  # so that the JSON on stdout stays JSON
+    with progress("plan", len(chosen) * len(ORDERS), unit="rules", console=beside) as bar:
         found = plan_for(
             mine,
             theirs,
@@ -43,10 +44,10 @@ def plan(
             seed=config.seed,
             on_step=bar.advance,
         )
-    console = Console()
     if as_json:
-        console.print_json(json.dumps(found), indent=2)
+        print(json.dumps(found, indent=2))
         return
+    console = Console()
     console.print(plan_table(found))
     for note in plan_notes(found):
         console.print(note, markup=False, highlight=False, soft_wrap=True)
