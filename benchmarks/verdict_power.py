@@ -191,9 +191,9 @@ def calibration(scoring: Scoring, n: int, worlds: int, seed: int = 0) -> list[tu
         predicted.append(chance.win)
         actual.append(float(decide(scoring, later, earlier) > 0))
     bins = np.digitize(predicted, (1 / 3, 2 / 3))
-    pick = [bins == each for each in range(3)]
-    mean = np.array([predicted, actual])
-    return [(*map(float, mean[:, mask].mean(axis=1)), int(mask.sum())) for mask in pick if mask.any()]
+    masks = [bins == each for each in range(3)]
+    said, came = np.array(predicted), np.array(actual)
+    return [(float(said[m].mean()), float(came[m].mean()), int(m.sum())) for m in masks if m.any()]
 
 
 def _scores(table: np.ndarray) -> tuple[list[float], list[float]]:

@@ -159,7 +159,7 @@ def raw_interval(model: Totals, level: float) -> tuple[np.ndarray, np.ndarray]:
 
 def enough_samples(scoring: Scoring, counts: np.ndarray) -> np.ndarray:
     """Which models have enough samples everywhere: (models, ..., environments) -> (models, ...)."""
-    return (counts >= required_samples(scoring, counts)).all(axis=-1)
+    return np.asarray((counts >= required_samples(scoring, counts)).all(axis=-1))
 
 
 def required_samples(scoring: Scoring, counts: np.ndarray) -> np.ndarray:

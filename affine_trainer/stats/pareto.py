@@ -82,9 +82,8 @@ def gap_tails(
 
 def probabilities_of_gap(table: PairedCounts, epsilon: float = 0.0) -> tuple[float, float]:
     """P(the candidate is truly better by more than epsilon) and P(worse by more), from one paired table."""
-    counts = (table.only_candidate, table.only_baseline, table.num_pairs)
-    better, worse = gap_tails(*(np.array(count) for count in counts), epsilon)
-    return float(better), float(worse)
+    better, worse = _tails([table], epsilon)
+    return float(better[0]), float(worse[0])
 
 
 def _quantile_nodes(count: int) -> tuple[np.ndarray, np.ndarray]:
