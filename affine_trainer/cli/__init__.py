@@ -203,7 +203,7 @@ def plan(
     config: ConfigFile = None,
     overrides: Overrides = None,
 ) -> None:
-    """The chance to win under each validator's rule, and how many more samples would settle it."""
+    """P(win) under each validator's rule; the samples that settle it."""
     from affine_trainer.stages.plan import plan as stage
 
     stage(
