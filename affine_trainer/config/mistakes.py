@@ -28,6 +28,8 @@ RENAMED = {
     "kl_coefficient": "kl_coef",
     "kl_penalty": "kl_coef",
     "init_kl_coef": "kl_coef",
+    "normalize_advantage": "normalize_advantages",
+    "whiten_advantages": "normalize_advantages",
     "lambda": "gae_lambda",
     "lam": "gae_lambda",
     "clip_epsilon": "clip_range",
@@ -48,6 +50,12 @@ RENAMED = {
     "max_completion_length": "max_new_tokens",
     "torch_dtype": "dtype",
     "beta_prior": "beta_prior_alpha",
+}
+# Values that a key no longer takes, with what replaces them.
+REPLACED_VALUES = {
+    ("rl_training.normalize_advantages", True): "true is now `scale` (deviation 1, the zero left where it "
+    "is; what it was with advantage: group) or `batch` (mean 0 too; what it was with advantage: gae)",
+    ("rl_training.normalize_advantages", False): "false is now `none`",
 }
 EXPECTED = {
     "int_type": "a whole number",
@@ -99,6 +107,9 @@ def _mistake(details: ErrorDetails) -> Mistake:
         return Mistake(keys[:-1], f"unknown key; there are {_plain(allowed)}")
     if details["type"] == "extra_forbidden":
         return Mistake(keys, _unknown(keys))
+    found = details["input"]
+    if isinstance(found, bool) and (dotted(keys), found) in REPLACED_VALUES:
+        return Mistake(keys, REPLACED_VALUES[dotted(keys), found])
     return Mistake(keys, _words(details))
 
 

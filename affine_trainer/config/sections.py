@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Schedule = Literal["constant", "linear", "cosine"]
+RLSchedule = Literal["constant", "linear", "cosine", "power", "steps"]
 SingleTurnEnvironment = Literal["sat", "abd", "ded"]
 AgentEnvironmentName = Literal["babyai", "sciworld", "textcraft", "alfworld", "webshop"]
 Rounds = Annotated[int, Field(ge=1, le=1000)]
@@ -141,8 +142,9 @@ class TrainingConfig(Section):
 
 
 class RLConfig(Section):
-    """PPO: `num_rollouts` iterations of `rollout_batch_size` episodes, `ppo_epochs` passes over each."""
+    """`num_rollouts` iterations of `rollout_batch_size` episodes, `ppo_epochs` passes over each."""
 
+    algorithm: Literal["ppo", "reinforce", "grpo"] = "ppo"
     num_rollouts: int = Field(default=36, ge=1, le=1_000_000)
     rollout_batch_size: int = Field(default=256, ge=2, le=65536)
     samples_per_task: int = Field(default=4, ge=1, le=4096, description="episodes of a task side by side")
@@ -166,22 +168,30 @@ class RLConfig(Section):
     clip_range_value: float = Field(default=0.2, gt=0.0, le=1000.0)
     vf_coef: float = Field(default=0.005, ge=0.0, le=100.0)
     entropy_coef: float = Field(default=0.001, ge=0.0, le=10.0)
+    entropy_schedule: RLSchedule | Literal["decay"] = "decay"
     entropy_decay: float = Field(default=0.9995, gt=0.0, le=1.0, description="factor an optimiser step")
-    entropy_floor: float = Field(default=0.0005, ge=0.0, le=10.0)
+    entropy_floor: float = Field(default=0.0005, ge=0.0, le=10.0, description="where any schedule ends")
     kl_coef: float = Field(default=0.1, ge=0.0, le=100.0, description="0 leaves the reference model out")
+    kl_schedule: RLSchedule = "constant"
+    final_kl_coef: float = Field(default=0.0, ge=0.0, le=100.0, description="where kl_schedule ends")
+    kl_warmup_steps: int = Field(default=0, ge=0, le=1_000_000, description="optimiser steps")
     gamma: float = Field(default=0.99, ge=0.0, le=1.0)
     gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0)
     gae_level: Literal["turn", "token"] = "turn"
-    advantage: Literal["gae", "group"] = Field(
-        default="group", description="baseline of the critic, or of the task's other episodes"
+    advantage: Literal["gae", "group", "baseline"] = Field(
+        default="group", description="against the critic, the task's other episodes, or a number a turn"
     )
-    normalize_advantages: bool = True
+    normalize_advantages: Literal["batch", "ema", "scale", "none"] = "scale"
+    advantage_ema_decay: float = Field(default=0.99, ge=0.0, lt=1.0, description="an iteration")
+    advantage_ema_center: bool = Field(default=False, description="ema takes the running mean off too")
     learning_rate: float = Field(default=5e-5, gt=0.0, le=1.0)
     critic_learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
     critic_hidden_size: int = Field(default=256, ge=1, le=65536)
-    lr_schedule: Schedule = "cosine"
+    lr_schedule: RLSchedule = "cosine"
     min_lr_ratio: float = Field(default=0.1, ge=0.0, le=1.0)
     warmup_steps: int = Field(default=20, ge=0, le=1_000_000, description="optimiser steps")
+    schedule_power: float = Field(default=2.0, gt=0.0, le=10.0, description="exponent of schedules: power")
+    schedule_stages: int = Field(default=4, ge=2, le=1000, description="stages of schedules: steps")
     weight_decay: float = Field(default=0.0, ge=0.0, le=1.0)
     max_grad_norm: float = Field(default=1.0, gt=0.0, le=1000.0)
     reward_shaping: Literal["potential", "guide", "none"] = "potential"
@@ -220,6 +230,21 @@ class RLConfig(Section):
         if self.oversampling > 1.0 and self.advantage != "group":
             raise ValueError(
                 "oversampling picks tasks whose episodes differ, for advantage: group; set it to 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _algorithm_fits(self) -> RLConfig:
+        if self.algorithm == "reinforce" and self.ppo_epochs > 1:
+            raise ValueError(
+                "algorithm: reinforce learns from each episode once, with the policy that sampled it; "
+                f"set ppo_epochs to 1 (it is {self.ppo_epochs})"
+            )
+        if self.algorithm == "grpo" and self.advantage != "group":
+            raise ValueError("algorithm: grpo compares a task's episodes; set advantage to group")
+        if self.advantage in ("gae", "baseline") and self.vf_coef == 0.0:
+            raise ValueError(
+                f"advantage: {self.advantage} needs a critic that learns; set vf_coef above 0, as in 0.5"
             )
         return self
 

@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+# What GRPO's public code adds to the deviation of a group.
+GROUP_STD_EPSILON = 1e-4
 # Below this spread the advantages of a batch are rounding noise, and dividing by it would make them a signal.
 MIN_STD = 1e-6
 
@@ -60,6 +62,36 @@ def group_advantages(rewards: Tensor, action_mask: Tensor, tasks: Tensor) -> Ten
     mean = (others.to(returns) @ returns) / number.clamp(min=1)
     advantages = torch.where(number > 0, returns - mean, 0.0)
     return torch.where(actions, advantages[:, None], 0.0)
+
+
+def group_standard_scores(rewards: Tensor, action_mask: Tensor, tasks: Tensor, *, divide: bool) -> Tensor:
+    """Each episode's return minus the mean of its whole group; with `divide` over its standard deviation.
+
+    GRPO (Shao et al. 2024, DeepSeekMath, equation 4): the deviation is the unbiased one plus 1e-4, as in TRL.
+    Arguments, result and what counts for nothing as in `group_advantages`.
+    """
+    actions = action_mask.bool()
+    counted = actions.any(dim=1)
+    same = ((tasks[:, None] == tasks[None, :]) & counted[None, :]).to(rewards)
+    returns, number = rewards.sum(dim=1), same.sum(dim=1)
+    mean = (same @ returns) / number.clamp(min=1)
+    advantages = torch.where(number > 1, returns - mean, 0.0)
+    if divide:
+        squares = (same * (returns[None, :] - mean[:, None]) ** 2).sum(dim=1)
+        advantages = advantages / ((squares / (number - 1).clamp(min=1)).sqrt() + GROUP_STD_EPSILON)
+    return torch.where(actions, advantages[:, None], 0.0)
+
+
+def turn_starts(action_mask: Tensor, turn_end: Tensor) -> Tensor:
+    """For each action token the column of its turn's first one, (B, T); 0 off the action tokens.
+
+    Both arguments are (B, T); a turn is a stretch of action tokens that ends where `turn_end` says.
+    """
+    actions, ends = action_mask.bool(), turn_end.bool()
+    begins = actions.clone()
+    begins[:, 1:] &= ~actions[:, :-1] | ends[:, :-1]
+    columns = torch.arange(actions.shape[1], device=actions.device)
+    return torch.where(actions, torch.where(begins, columns, 0).cummax(dim=1).values, 0)
 
 
 def scale(advantages: Tensor, action_mask: Tensor) -> Tensor:

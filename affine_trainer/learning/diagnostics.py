@@ -69,21 +69,23 @@ def ppo_diagnostics(
     old_logprobs: Tensor,
     reference_logprobs: Tensor | None,
     advantages: Tensor,
-    clip_range: float,
+    clip_range: float | None,
 ) -> dict[str, Tensor]:
-    """Means over N action tokens, all arguments (N,): surrogate loss, share of clipped ratios, two KLs.
+    """Means over N action tokens, all arguments (N,): policy loss, share of clipped ratios, two KLs.
 
-    Both KLs are Schulman's k3: `approx_kl` to the policy that sampled, `kl_divergence` to the reference.
+    Without `clip_range` the loss is REINFORCE's, and nothing is clipped. Both KLs are Schulman's k3:
+    `approx_kl` to the policy that sampled, `kl_divergence` to the reference.
     """
     count = max(1, logprobs.numel())
     log_ratio = logprobs - old_logprobs
     ratio = log_ratio.exp()
-    surrogate = torch.minimum(ratio * advantages, ratio.clamp(1 - clip_range, 1 + clip_range) * advantages)
-    result = {
-        "policy_loss": -surrogate.sum() / count,
-        "clip_fraction": ((ratio - 1).abs() > clip_range).sum() / count,
-        "approx_kl": (ratio - 1 - log_ratio).sum() / count,
-    }
+    result = {"approx_kl": (ratio - 1 - log_ratio).sum() / count}
+    if clip_range is None:
+        result["policy_loss"] = -(advantages * logprobs).sum() / count
+    else:
+        clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
+        result["policy_loss"] = -torch.minimum(ratio * advantages, clipped * advantages).sum() / count
+        result["clip_fraction"] = ((ratio - 1).abs() > clip_range).sum() / count
     if reference_logprobs is not None:
         away = reference_logprobs - logprobs
         result["kl_divergence"] = (away.exp() - 1 - away).sum() / count

@@ -1,16 +1,17 @@
-"""What happens between optimiser steps: entropy decay, reports, validation, early stopping, checkpoints."""
+"""What happens between optimiser steps: schedules, reports, validation, early stopping, checkpoints."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from transformers import TrainerCallback
 
 from affine_trainer.config import RLConfig
+from affine_trainer.learning.checkpoints import Stateful
 from affine_trainer.learning.early_stopping import EarlyStopping
-from affine_trainer.learning.schedules import entropy_coefficient
+from affine_trainer.learning.schedules import entropy_coefficient, kl_coefficient
 from affine_trainer.records import Episode
 
 
@@ -20,12 +21,14 @@ class RunHooks:
 
     `collect(iteration)`, counted from 0, plays `rollout_batch_size` episodes with the current policy.
     `validate(finished)` and `report(finished, metrics)` are called with the number of finished iterations;
-    the first returns the score that decides which weights are the best.
+    the first returns the score that decides which weights are the best. The state of `parts` goes into every
+    checkpoint, and comes back before the first `collect` of a resumed run.
     """
 
     collect: Callable[[int], list[Episode]]
     validate: Callable[[int], float]
     report: Callable[[int, dict[str, float]], None]
+    parts: Mapping[str, Stateful] = field(default_factory=dict)
 
 
 def steps_per_iteration(rl: RLConfig) -> int:
@@ -41,6 +44,8 @@ class IterationLoop(TrainerCallback):
         self.rl = rl
         self.hooks = hooks
         self.steps_per_iteration = steps_per_iteration(rl)
+        total = rl.num_rollouts * self.steps_per_iteration
+        self._entropy_coef, self._kl_coef = entropy_coefficient(rl, total), kl_coefficient(rl, total)
         self.stopping = EarlyStopping(rl.patience, rl.min_improvement)
         self.stop_reason = "num_rollouts"
 
@@ -54,12 +59,8 @@ class IterationLoop(TrainerCallback):
             self._validate()
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.trainer.entropy_coef = entropy_coefficient(
-            state.global_step,
-            initial=self.rl.entropy_coef,
-            decay=self.rl.entropy_decay,
-            floor=self.rl.entropy_floor,
-        )
+        self.trainer.entropy_coef = self._entropy_coef(state.global_step)
+        self.trainer.beta = self._kl_coef(state.global_step)
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.trainer.clip_gradients()

@@ -1,4 +1,4 @@
-"""What changes with the number of optimiser steps: the learning rate and the entropy coefficient."""
+"""What changes as a run goes on: the learning rate, the weights of entropy and KL, or any limit."""
 
 from __future__ import annotations
 
@@ -6,31 +6,83 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from affine_trainer.config import RLConfig
+
+Kind = Literal["constant", "linear", "cosine", "power", "steps", "decay"]
+
 
 @dataclass(frozen=True, slots=True)
-class LearningRateSchedule:
-    """A factor on the learning rate: a linear ramp over `warmup_steps`, then a decay to `min_ratio`.
+class Schedule:
+    """A number that goes from `start` to `end` over `total` steps, after a linear ramp of `warmup` steps.
 
-    The first step of a ramp of n runs at 1/(n+1), not at 0; the last of `total_steps` at `min_ratio`.
+    `linear`, `cosine` and `power` (progress to the power `power`: slow at first where it is above 1) move at
+    every step, `steps` in `num_stages` equal stages; all but `constant`, which stays at `start`, are at `end`
+    on the last step and stay there. `decay` multiplies by `factor` a step after the ramp, as far as `end`.
+    The first step of a ramp of n runs at `start` / (n + 1), not at 0.
     """
 
-    kind: Literal["constant", "linear", "cosine"]
-    total_steps: int
-    warmup_steps: int
-    min_ratio: float
+    kind: Kind
+    start: float
+    end: float
+    total: int
+    warmup: int = 0
+    power: float = 2.0
+    num_stages: int = 4
+    factor: float = 1.0
 
-    def factor(self, step: int) -> float:
-        """The factor for optimiser step `step`, counted from 0."""
-        if step < self.warmup_steps:
-            return (step + 1) / (self.warmup_steps + 1)
+    def __call__(self, step: int) -> float:
+        """The value at `step`, counted from 0."""
+        if step < self.warmup:
+            return self.start * (step + 1) / (self.warmup + 1)
         if self.kind == "constant":
-            return 1.0
-        span = max(1, self.total_steps - 1 - self.warmup_steps)
-        progress = min(1.0, (step - self.warmup_steps) / span)
-        shape = 1.0 - progress if self.kind == "linear" else 0.5 * (1.0 + math.cos(math.pi * progress))
-        return self.min_ratio + (1.0 - self.min_ratio) * shape
+            return self.start
+        if self.kind == "decay":
+            towards = max if self.end <= self.start else min
+            return towards(self.end, self.start * self.factor ** (step - self.warmup))
+        progress = min(1.0, (step - self.warmup) / max(1, self.total - 1 - self.warmup))
+        return self.start + (self.end - self.start) * self._share(progress)
+
+    def _share(self, progress: float) -> float:
+        """How much of the way is done, 0 to 1."""
+        if self.kind == "cosine":
+            return 0.5 * (1.0 - math.cos(math.pi * progress))
+        if self.kind == "power":
+            return progress**self.power
+        if self.kind == "steps":
+            stage = min(self.num_stages - 1, int(progress * self.num_stages))
+            return stage / (self.num_stages - 1)
+        return progress
 
 
-def entropy_coefficient(step: int, *, initial: float, decay: float, floor: float) -> float:
-    """`initial` x `decay`^step, never below `floor`; an `initial` already below it stays as it is."""
-    return max(min(initial, floor), initial * decay**step)
+def learning_rate_factor(rl: RLConfig, total: int) -> Schedule:
+    """The factor on both learning rates, over the `total` optimiser steps of a run."""
+    return Schedule(
+        rl.lr_schedule, 1.0, rl.min_lr_ratio, total, rl.warmup_steps, rl.schedule_power, rl.schedule_stages
+    )
+
+
+def entropy_coefficient(rl: RLConfig, total: int) -> Schedule:
+    """From `entropy_coef` down to `entropy_floor`; a bonus that starts below the floor stays as it is."""
+    return Schedule(
+        rl.entropy_schedule,
+        rl.entropy_coef,
+        min(rl.entropy_coef, rl.entropy_floor),
+        total,
+        power=rl.schedule_power,
+        num_stages=rl.schedule_stages,
+        factor=rl.entropy_decay,
+    )
+
+
+def kl_coefficient(rl: RLConfig, total: int) -> Schedule:
+    """From `kl_coef` to `final_kl_coef`; off where `kl_coef` is 0, which leaves the reference out."""
+    end = rl.final_kl_coef if rl.kl_coef else 0.0
+    return Schedule(
+        rl.kl_schedule,
+        rl.kl_coef,
+        end,
+        total,
+        rl.kl_warmup_steps,
+        rl.schedule_power,
+        rl.schedule_stages,
+    )

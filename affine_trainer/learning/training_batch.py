@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from affine_trainer.config import RLConfig
-from affine_trainer.learning.advantages import generalized_advantages, group_advantages, scale, whiten
 from affine_trainer.learning.critic import explained_variance
+from affine_trainer.learning.estimators import AdvantageEstimator
 from affine_trainer.learning.experience import Experience, line_widths, share_out
+from affine_trainer.learning.normaliser import Normaliser
 
 # A sampled token that the policy has all but given up would pull with exp(30); this bounds its k3 near 10.
 REFERENCE_LOG_RATIO = (-11.0, 2.6)
@@ -21,42 +21,30 @@ REFERENCE_LOG_RATIO = (-11.0, 2.6)
 class Scores:
     """What models say of an Experience of B rows of T + 1 tokens, on the CPU.
 
-    `values` (B, T + 1) is the critic at every token; `logprobs` and `reference` (B, T) are of the policy that
-    sampled and of the reference model, column t speaking of token t + 1; no reference without a KL term.
+    `values` (B, T + 1) is the critic at every token, None in a run without one; `logprobs` and `reference`
+    (B, T) are of the policy that sampled and of the reference model, column t speaking of token t + 1; no
+    reference without a KL term.
     """
 
-    values: Tensor
+    values: Tensor | None
     logprobs: Tensor
     reference: Tensor | None
 
 
 def training_batch(
-    experience: Experience, scores: Scores, rl: RLConfig
+    experience: Experience, scores: Scores, estimator: AdvantageEstimator, normaliser: Normaliser
 ) -> tuple[dict[str, Tensor], dict[str, float]]:
     """The batch under TRL's key names, (B, T) but for the prompt, and what is known before the update."""
-    values, actions = scores.values[:, :-1], experience.action_mask.bool()
-    last_value = scores.values.gather(1, experience.lengths[:, None] - 1)[:, 0]
-    advantages, returns = generalized_advantages(
-        experience.rewards,
-        values,
-        actions,
-        experience.turn_end,
-        torch.where(experience.cut_off, last_value, 0.0),
-        gamma=rl.gamma,
-        gae_lambda=rl.gae_lambda,
-        level=rl.gae_level,
-    )
-    if rl.advantage == "group":
-        advantages = group_advantages(experience.rewards, actions, experience.tasks)
+    actions = experience.action_mask.bool()
+    estimate = estimator(experience, scores.values)
+    chosen = estimate.advantages[actions]
+    advantages, moments = normaliser(estimate.advantages, actions, rewards_differ=_rewards_differ(experience))
     metrics = {
-        "advantages": float(advantages[actions].mean()),
-        "advantages_std": float(advantages[actions].std(correction=0)),
-        "explained_variance": explained_variance(values[actions], returns[actions]),
+        "rl/advantages": float(chosen.mean()),
+        "rl/advantages_std": float(chosen.std(correction=0)),
+        **moments,
+        **estimate.metrics,
     }
-    if rl.normalize_advantages and rl.advantage == "group":
-        advantages = scale(advantages, actions)
-    elif rl.normalize_advantages:
-        advantages = whiten(advantages, actions, rescale=_rewards_differ(experience))
     columns = torch.arange(1, experience.token_ids.shape[1])
     batch = {
         "prompt_ids": experience.token_ids[:, :1],
@@ -65,13 +53,15 @@ def training_batch(
         "completion_mask": (columns < experience.lengths[:, None]).long(),
         "tool_mask": experience.action_mask,
         "advantages": advantages,
-        "returns": returns,
-        "old_values": values,
         "old_per_token_logps": scores.logprobs,
         "lengths": experience.lengths,
         "prompt_lengths": experience.prompt_lengths,
         "groups": experience.groups,
     }
+    if scores.values is not None:
+        values, returns = scores.values[:, :-1], estimate.returns
+        batch |= {"returns": returns, "old_values": values}
+        metrics["rl/explained_variance"] = explained_variance(values[actions], returns[actions])
     if scores.reference is not None:
         away = (scores.reference - scores.logprobs).clamp(*REFERENCE_LOG_RATIO)
         batch["ref_per_token_logps"] = scores.logprobs + away

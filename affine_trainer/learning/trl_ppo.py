@@ -1,4 +1,4 @@
-"""PPO on TRL's GRPOTrainer: the only file that knows TRL's RL side.
+"""PPO, REINFORCE and GRPO on TRL's GRPOTrainer: the only file that knows the inside of it.
 
 TRL brings the clipped surrogate, the KL and entropy terms, the fused LM head, the optimiser loop and the
 checkpoints. Ours are the rollouts, the critic, the advantages and the shape of the batches. Every term of the
@@ -8,12 +8,9 @@ loss is a mean over the action tokens of a whole optimiser step, however it is c
 from __future__ import annotations
 
 import copy
-import json
 import math
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -21,33 +18,39 @@ from typing import Any, cast
 import torch
 from datasets import Dataset
 from peft import PeftModel
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
-from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head
 
-from affine_trainer.artifacts import write_json
 from affine_trainer.config import Config
 from affine_trainer.errors import StageError
 from affine_trainer.learning.adapters import lora_config, merged_for_sampling, save_joined_adapter
 from affine_trainer.learning.backbone_hook import BackboneHook
+from affine_trainer.learning.checkpoints import (
+    Stateful,
+    best_folder,
+    drop_outdated,
+    load_critic,
+    load_state,
+    save_critic,
+    save_state,
+)
 from affine_trainer.learning.critic import Critic, clipped_value_loss
 from affine_trainer.learning.diagnostics import PhaseClock, RunningMeans, ppo_diagnostics
-from affine_trainer.learning.early_stopping import EarlyStopping
+from affine_trainer.learning.estimators import estimator_of, has_critic
 from affine_trainer.learning.experience import Experience, by_length, pack_episodes
+from affine_trainer.learning.normaliser import Normaliser
+from affine_trainer.learning.optimisation import clip_apart, set_critic_apart
 from affine_trainer.learning.packing import Rows
-from affine_trainer.learning.ppo_loop import IterationLoop, RunHooks, steps_per_iteration
-from affine_trainer.learning.schedules import LearningRateSchedule
+from affine_trainer.learning.ppo_loop import IterationLoop, RunHooks
+from affine_trainer.learning.schedules import learning_rate_factor
 from affine_trainer.learning.training_batch import Scores, micro_batches, training_batch
+from affine_trainer.learning.trl_arguments import grpo_arguments
 from affine_trainer.learning.trl_scoring import read_values, score_actions
 from affine_trainer.policies.hf import pad_token_id
 from affine_trainer.records import seed_from
-
-CRITIC_FILE = "critic.safetensors"
-STATE_FILE = "ppo_state.json"
 
 
 class PPOTrainer(GRPOTrainer):
@@ -66,6 +69,7 @@ class PPOTrainer(GRPOTrainer):
         rl = config.rl_training
         self.rl, self.clock, self.run_seed, self.output_dir = rl, clock, config.seed, output_dir
         self.loop = IterationLoop(self, rl, hooks)
+        self.estimator, self.normaliser = estimator_of(rl), Normaliser(rl)
         self._means = RunningMeans()
         self._batch_metrics: dict[str, float] = {}
         self._gradient_norms: list[Tensor] = []
@@ -76,7 +80,7 @@ class PPOTrainer(GRPOTrainer):
         super().__init__(
             model=model if use_lora else model.requires_grad_(True),
             reward_funcs=[_rewards_come_with_the_episodes],
-            args=_arguments(config, output_dir, beta=rl.kl_coef if use_lora else 0.0),
+            args=grpo_arguments(config, output_dir, beta=rl.kl_coef if use_lora else 0.0),
             train_dataset=Dataset.from_dict({"prompt": [""]}),
             processing_class=tokenizer,
             peft_config=lora_config(config.training) if use_lora else None,
@@ -86,8 +90,11 @@ class PPOTrainer(GRPOTrainer):
         self.remove_callback(PrinterCallback)
         self.add_callback(self.loop)
         language_model = self._language_model
-        self.critic = Critic(language_model.config.get_text_config().hidden_size, rl.critic_hidden_size)
-        language_model.critic = self.critic.to(self.accelerator.device)
+        self.critic = None
+        if has_critic(rl):
+            size = language_model.config.get_text_config().hidden_size
+            self.critic = Critic(size, rl.critic_hidden_size).to(self.accelerator.device)
+            language_model.critic = self.critic
         self._hook = BackboneHook(language_model.base_model, self.critic)
 
     def _freeze_reference(self, reference: PreTrainedModel) -> None:
@@ -113,37 +120,25 @@ class PPOTrainer(GRPOTrainer):
         """The parent's optimiser, with the critic in a group of its own learning rate."""
         fresh = self.optimizer is None
         optimizer = cast(torch.optim.Optimizer, super().create_optimizer(*args, **kwargs))
-        if fresh:
-            critic = list(self.critic.parameters())
-            apart = {id(parameter) for parameter in critic}
-            for group in optimizer.param_groups:
-                group["params"] = [p for p in group["params"] if id(p) not in apart]
-            optimizer.add_param_group(
-                {"params": critic, "lr": self.rl.critic_learning_rate, "weight_decay": 0.0}
-            )
+        if fresh and self.critic is not None:
+            set_critic_apart(optimizer, self.critic, self.rl.critic_learning_rate)
         return optimizer
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
     ) -> torch.optim.lr_scheduler.LRScheduler:
         if self.lr_scheduler is None:
-            schedule = LearningRateSchedule(
-                self.rl.lr_schedule, num_training_steps, self.rl.warmup_steps, self.rl.min_lr_ratio
-            )
+            factor = learning_rate_factor(self.rl, num_training_steps)
+            # A plain function: the scheduler would put the attributes of an object into its checkpoint.
             self.lr_scheduler = LambdaLR(
-                cast(torch.optim.Optimizer, optimizer or self.optimizer), lambda step: schedule.factor(step)
+                cast(torch.optim.Optimizer, optimizer or self.optimizer), lambda step: factor(step)
             )
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
     def clip_gradients(self) -> None:
-        """Clip policy and critic apart: a critic that is far off must not shrink the policy's step."""
-        critic = list(self.critic.parameters())
-        apart = {id(parameter) for parameter in critic}
-        policy = [p for p in self.policy_model.parameters() if p.grad is not None and id(p) not in apart]
-        assert policy and all(p.grad is not None for p in critic), "both must see gradients"
-        self._gradient_norms.append(nn.utils.clip_grad_norm_(policy, self.rl.max_grad_norm))
-        nn.utils.clip_grad_norm_(critic, self.rl.max_grad_norm)
+        parameters = self.policy_model.parameters()
+        self._gradient_norms.append(clip_apart(parameters, self.critic, self.rl.max_grad_norm))
         self._learning_rate = cast(torch.optim.Optimizer, self.optimizer).param_groups[0]["lr"]
 
     @contextmanager
@@ -171,20 +166,24 @@ class PPOTrainer(GRPOTrainer):
             episodes = self.loop.hooks.collect(self.loop.finished)
         with self.clock.phase("score"):
             experience = pack_episodes(episodes, pad_token_id(self._tokenizer))
-            batch, self._batch_metrics = training_batch(experience, self._scored(experience), self.rl)
+            batch, self._batch_metrics = training_batch(
+                experience, self._scored(experience), self.estimator, self.normaliser
+            )
         return {name: tensor.to(self.accelerator.device) for name, tensor in batch.items()}
 
     def _scored(self, experience: Experience) -> Scores:
         """Values from one forward, the reference's log-probabilities from another if there is a KL term."""
-        model, reference, size = self.policy_model, None, self.rl.micro_batch_size
+        model, size = self.policy_model, self.rl.micro_batch_size
+        values = reference = None
         with self.sampling():
-            values = by_length(
-                experience, size, lambda rows: read_values(model, self._hook, self._placed(rows))
-            )
+            if self.critic is not None:
+                values = by_length(
+                    experience, size, lambda rows: read_values(model, self._hook, self._placed(rows))
+                )
             logprobs = experience.logprobs
             if self.rl.top_p < 1.0:  # the sampler's are those of the nucleus, the ratio wants the model's
                 logprobs = by_length(experience, size, partial(self._logprobs, model))[:, :-1]
-        if self.beta:
+        if self.rl.kl_coef:
             with self._reference() as frozen:
                 reference = by_length(experience, size, partial(self._logprobs, frozen))[:, :-1]
         return Scores(values, logprobs, reference)
@@ -239,35 +238,43 @@ class PPOTrainer(GRPOTrainer):
 
     def _compute_loss(self, model: Any, inputs: dict[str, Tensor]) -> Tensor:
         """TRL's loss plus the critic's, as this micro-batch's part of the step's mean over tokens."""
-        actions = inputs["tool_mask"].bool()
         self._micro_batch = inputs
-        num_micro_batches = self.current_gradient_accumulation_steps
-        policy_loss = super()._compute_loss(model, inputs) * num_micro_batches
-        values = cast(Tensor, self._hook.values)
-        value_loss = clipped_value_loss(
-            values, inputs["old_values"][actions], inputs["returns"][actions], self.rl.clip_range_value
-        ).sum() / actions.sum().clamp(min=1)
-        self._record(inputs, actions, value_loss)
-        return (policy_loss + self.rl.vf_coef * value_loss) * inputs["share"]
+        seen = dict(inputs)
+        if self.rl.algorithm == "reinforce":
+            # TRL then divides by the policy's own probability: a ratio of 1 whose gradient is log pi's.
+            del seen["old_per_token_logps"]
+        loss = super()._compute_loss(model, seen) * self.current_gradient_accumulation_steps
+        measured = self._measured(inputs)
+        if self.critic is not None:
+            measured["value_loss"] = self._value_loss(inputs)
+            loss = loss + self.rl.vf_coef * measured["value_loss"]
+        self._means.add(measured, inputs["share"])
+        return loss * inputs["share"]
 
-    def _record(self, inputs: dict[str, Tensor], actions: Tensor, value_loss: Tensor) -> None:
+    def _value_loss(self, inputs: dict[str, Tensor]) -> Tensor:
+        """The mean over the micro-batch's action tokens, of the values its forward pass read."""
+        actions, values = inputs["tool_mask"].bool(), cast(Tensor, self._hook.values)
+        old_values, returns = inputs["old_values"][actions], inputs["returns"][actions]
+        losses = clipped_value_loss(values, old_values, returns, self.rl.clip_range_value)
+        return losses.sum() / actions.sum().clamp(min=1)
+
+    def _measured(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        actions = inputs["tool_mask"].bool()
         measured = ppo_diagnostics(
             self._logprobs_now[actions],
             inputs["old_per_token_logps"][actions],
-            inputs["ref_per_token_logps"][actions] if self.beta else None,
+            inputs["ref_per_token_logps"][actions] if self.rl.kl_coef else None,
             inputs["advantages"][actions],
-            self.rl.clip_range,
+            None if self.rl.algorithm == "reinforce" else self.rl.clip_range,
         )
-        measured["entropy"] = self._entropies_now[actions].sum() / actions.sum().clamp(min=1)
-        self._means.add(measured | {"value_loss": value_loss}, inputs["share"])
+        return measured | {"entropy": self._entropies_now[actions].sum() / actions.sum().clamp(min=1)}
 
     def iteration_metrics(self) -> dict[str, float]:
         """Token-weighted means over the iteration's updates, and its seconds by phase."""
-        means = self._means.take()
-        coefficient = float(self.entropy_coef)
+        means, coefficient = self._means.take(), float(self.entropy_coef)
         means["total_loss"] = (
             means["policy_loss"]
-            + self.rl.vf_coef * means["value_loss"]
+            + self.rl.vf_coef * means.get("value_loss", 0.0)
             + self.beta * means.get("kl_divergence", 0.0)
             - coefficient * means["entropy"]
         )
@@ -279,26 +286,31 @@ class PPOTrainer(GRPOTrainer):
         means |= {
             "gradient_norm": float(torch.stack(self._gradient_norms).mean()),
             "entropy_coefficient": coefficient,
+            "kl_coefficient": self.beta,
             "learning_rate": self._learning_rate,
         }
         self._gradient_norms.clear()
         self._metrics["train"].clear()
         seconds = self.clock.take(rest="update")
-        named = {f"rl/{name}": value for name, value in (means | self._batch_metrics).items()}
+        named = {f"rl/{name}": value for name, value in means.items()} | self._batch_metrics
         return named | {f"time/{name}": value for name, value in seconds.items()}
 
+    @property
+    def _parts(self) -> dict[str, Stateful]:
+        """What must be as it was, for what follows to be the same: all but the count of validations."""
+        return {"normaliser": self.normaliser, **self.loop.hooks.parts}
+
     def save_best(self, iteration: int) -> None:
-        self._save(str(self._best_folder(iteration)))
+        self._save(str(best_folder(self.output_dir, iteration)))
 
     def load_best(self) -> None:
-        """Put the weights of the best validation back, the critic's with them."""
+        """Put the weights of the best validation back, and the critic and running moments of that time."""
         iteration = self.loop.stopping.best_iteration
         assert iteration is not None
-        super()._load_from_checkpoint(str(self._best_folder(iteration)))
-        self._load_critic(self._best_folder(iteration))
-
-    def _best_folder(self, iteration: int) -> Path:
-        return self.output_dir / f"best-{iteration}"
+        folder = best_folder(self.output_dir, iteration)
+        super()._load_from_checkpoint(str(folder))
+        load_critic(self.critic, folder)
+        load_state(self._parts, folder)
 
     def export(self, folder: Path, sft_adapter: Path, base: str) -> None:
         """Save the policy, as an adapter for the pristine `base` or as a whole model, and the critic."""
@@ -309,78 +321,27 @@ class PPOTrainer(GRPOTrainer):
             weights = {name: w for name, w in model.state_dict().items() if not name.startswith("critic.")}
             model.save_pretrained(folder, state_dict=weights)
         self._tokenizer.save_pretrained(folder)
-        self._save_critic(folder)
+        save_critic(self.critic, folder)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         folder = Path(output_dir or self.output_dir)
         super()._save(str(folder), state_dict)
-        self._save_critic(folder)
-        write_json(folder / STATE_FILE, asdict(self.loop.stopping))
-
-    def _save_critic(self, folder: Path) -> None:
-        save_file(
-            {name: w.detach().cpu() for name, w in self.critic.state_dict().items()}, folder / CRITIC_FILE
-        )
-
-    def _load_critic(self, folder: Path) -> None:
-        self.critic.load_state_dict(load_file(folder / CRITIC_FILE))
+        save_critic(self.critic, folder)
+        save_state(self._parts | {"stopping": self.loop.stopping}, folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         folder = Path(resume_from_checkpoint)
-        self._load_critic(folder)
-        self.loop.stopping = EarlyStopping(**json.loads((folder / STATE_FILE).read_text()))
+        load_critic(self.critic, folder)
+        load_state(self._parts | {"stopping": self.loop.stopping}, folder)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """The parent's checkpoint; old ones go once it is whole, so that a kill in between leaves one."""
         super()._save_checkpoint(model, trial)
-        root = self.output_dir
-        steps = sorted(int(path.name.rpartition("-")[2]) for path in root.glob("checkpoint-*"))
-        outdated = [root / f"checkpoint-{step}" for step in steps[: -self.rl.save_total_limit]]
         best = self.loop.stopping.best_iteration
-        outdated += [path for path in root.glob("best-*") if path.name != f"best-{best}"]
-        for path in outdated:
-            shutil.rmtree(path)
+        drop_outdated(self.output_dir, keep=self.rl.save_total_limit, best_iteration=best)
 
 
 def _rewards_come_with_the_episodes(**columns: Any) -> list[float | None]:
     """TRL wants a reward function; ours are graded where they are played."""
     raise AssertionError("the episodes are graded already")
-
-
-def _arguments(config: Config, output_dir: Path, *, beta: float) -> GRPOConfig:
-    rl, training = config.rl_training, config.training
-    return GRPOConfig(
-        output_dir=str(output_dir),
-        max_steps=rl.num_rollouts * steps_per_iteration(rl),
-        per_device_train_batch_size=rl.micro_batch_size,
-        gradient_accumulation_steps=rl.mini_batch_size // rl.micro_batch_size,
-        generation_batch_size=rl.rollout_batch_size,
-        num_generations=rl.rollout_batch_size,  # the sampler repeats one empty row; PPO needs no groups
-        num_iterations=rl.ppo_epochs,
-        max_completion_length=config.model.max_new_tokens,
-        temperature=rl.temperature,
-        beta=beta,
-        epsilon=rl.clip_range,
-        entropy_coef=rl.entropy_coef,
-        loss_type="bnpo",
-        use_bias_correction_kl=True,  # the gradient of the reverse KL, which k3 alone does not have
-        scale_rewards="none",
-        disable_dropout=True,
-        router_aux_loss_coef=0.0,
-        shuffle_dataset=False,
-        learning_rate=rl.learning_rate,
-        weight_decay=rl.weight_decay,
-        max_grad_norm=0.0,  # policy and critic are clipped apart, in IterationCallback
-        bf16=training.bf16,
-        use_cpu=not torch.cuda.is_available(),
-        gradient_checkpointing=training.gradient_checkpointing,
-        dataloader_pin_memory=False,
-        logging_strategy="no",
-        logging_nan_inf_filter=False,
-        save_strategy="no",
-        eval_strategy="no",
-        seed=config.seed,
-        disable_tqdm=True,
-        report_to="none",
-    )

@@ -110,7 +110,10 @@ class _Run:
         self.config = config
         self.tracker = tracker
         self.sandbox = sandbox
+        from affine_trainer.learning.play_history import PlayHistory
+
         self.batch_metrics: dict[str, float] = {}
+        self.history = PlayHistory()
         self.times_said: dict[str, int] = {}
 
     def train(self) -> dict[str, Any]:
@@ -151,7 +154,7 @@ class _Run:
             tokenizer,
             config,
             output_dir=model_dir(config, "rl_checkpoints"),
-            hooks=RunHooks(self._collect, self._validate, self._report),
+            hooks=RunHooks(self._collect, self._validate, self._report, {"history": self.history}),
             clock=clock,
         )
         policy = HFPolicy(
@@ -194,7 +197,8 @@ class _Run:
         episodes = instructive(groups, rl.rollout_batch_size, rl.samples_per_task)
         keep = self.config.tracking.keep_tokens
         save_tokens(log_dir(self.config, "rl", "tokens"), iteration + 1, episodes, keep)
-        self.batch_metrics = summarise(groups, "rl")
+        self.history.add(groups)
+        self.batch_metrics = summarise(groups, "rl") | self.history.metrics()
         self.num_played = len(played)
         self._explain(iteration + 1, played)
         return episodes

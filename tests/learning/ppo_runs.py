@@ -30,6 +30,7 @@ SMALL = {
     "save_frequency": 100,
     "warmup_steps": 0,
     "advantage": "gae",
+    "normalize_advantages": "batch",
     "oversampling": 1.0,
     "vf_coef": 0.5,
     "entropy_coef": 0.003,

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from transformers import PreTrainedModel, Qwen3ForCausalLM, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from affine_trainer.learning.trl_ppo import CRITIC_FILE
+from affine_trainer.learning.checkpoints import CRITIC_FILE
 from affine_trainer.records import Episode
 from tests.learning.ppo_runs import ToyRun, small_config
 from tests.tiny_model import save_tiny_model, tiny_model, tiny_tokenizer

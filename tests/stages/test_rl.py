@@ -43,6 +43,7 @@ SETTINGS = (
     "rl_training.learning_rate=1e-2",
     "rl_training.warmup_steps=5",
     "rl_training.advantage=gae",
+    "rl_training.normalize_advantages=ema",
     "rl_training.oversampling=1.0",
     "rl_training.vf_coef=0.5",
     "rl_training.temperature=1.0",
