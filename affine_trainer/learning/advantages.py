@@ -35,10 +35,10 @@ def generalized_advantages(
     actions = action_mask.bool()
     decays = turn_end.bool() if level == "turn" else actions
     advantages = torch.zeros_like(values)
+    factors = values.new_tensor([[gamma], [gamma * gae_lambda]])
     next_value, next_advantage = bootstrap.to(values), torch.zeros_like(bootstrap).to(values)
     for t in range(values.shape[1] - 1, -1, -1):
-        discount = torch.where(decays[:, t], gamma, 1.0)
-        trace = torch.where(decays[:, t], gamma * gae_lambda, 1.0)
+        discount, trace = torch.where(decays[:, t], factors, 1.0)
         delta = rewards[:, t] + discount * next_value - values[:, t]
         advantage = delta + trace * next_advantage
         advantages[:, t] = torch.where(actions[:, t], advantage, 0.0)

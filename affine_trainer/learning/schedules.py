@@ -40,18 +40,18 @@ class Schedule:
             towards = max if self.end <= self.start else min
             return towards(self.end, self.start * self.factor ** (step - self.warmup))
         progress = min(1.0, (step - self.warmup) / max(1, self.total - 1 - self.warmup))
-        return self.start + (self.end - self.start) * self._share(progress)
+        return self.end + (self.start - self.end) * self._rest(progress)
 
-    def _share(self, progress: float) -> float:
-        """How much of the way is done, 0 to 1."""
+    def _rest(self, progress: float) -> float:
+        """How much of the way is left, 1 to 0."""
         if self.kind == "cosine":
-            return 0.5 * (1.0 - math.cos(math.pi * progress))
+            return 0.5 * (1.0 + math.cos(math.pi * progress))
         if self.kind == "power":
-            return progress**self.power
+            return 1.0 - progress**self.power
         if self.kind == "steps":
             stage = min(self.num_stages - 1, int(progress * self.num_stages))
-            return stage / (self.num_stages - 1)
-        return progress
+            return 1.0 - stage / (self.num_stages - 1)
+        return 1.0 - progress
 
 
 def learning_rate_factor(rl: RLConfig, total: int) -> Schedule:

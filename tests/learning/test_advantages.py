@@ -47,9 +47,9 @@ def test_gae_equals_the_sum_of_its_definition(level: str) -> None:
     columns = [torch.tensor(column, dtype=torch.float64) for column in zip(*episodes, strict=True)]
     advantages, returns = generalized_advantages(*columns, gamma=GAMMA, gae_lambda=LAMBDA, level=level)
     expected = torch.tensor([brute_force(*episode, level) for episode in episodes], dtype=torch.float64)
-    assert torch.allclose(advantages, expected, atol=1e-12)
+    assert torch.allclose(advantages, expected, rtol=0, atol=1e-12)
     actions = columns[2].bool()
-    assert torch.allclose(returns[actions], (expected + columns[1])[actions])
+    assert torch.allclose(returns[actions], (expected + columns[1])[actions], rtol=0, atol=1e-12)
     assert torch.all(returns[~actions] == 0)
 
 
