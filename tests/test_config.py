@@ -174,6 +174,38 @@ hardware: {device: cuda}
             "advantage: group compares a task's episodes; give samples_per_task at least 2",
         ),
         (
+            "rl_training: {normalize_advantages: true}",
+            "rl_training.normalize_advantages: true is now `scale` (deviation 1",
+        ),
+        (
+            "rl_training: {normalize_advantages: false}",
+            "rl_training.normalize_advantages: false is now `none`",
+        ),
+        (
+            "rl_training: {normalize_advantages: whiten}",
+            "rl_training.normalize_advantages: expected batch, ema, scale or none, got 'whiten'",
+        ),
+        (
+            "rl_training: {whiten_advantages: true}",
+            "rl_training.whiten_advantages: is now rl_training.normalize_advantages",
+        ),
+        (
+            "rl_training: {algorithm: reinforce}",
+            "learns from each episode once, with the policy that sampled it; set ppo_epochs to 1 (it is 2)",
+        ),
+        (
+            "rl_training: {algorithm: grpo, advantage: gae, oversampling: 1}",
+            "algorithm: grpo compares a task's episodes; set advantage to group",
+        ),
+        (
+            "rl_training: {advantage: baseline, oversampling: 1, vf_coef: 0}",
+            "advantage: baseline needs a critic that learns; set vf_coef above 0, as in 0.5",
+        ),
+        (
+            "rl_training: {advantage: vine}",
+            "rl_training.advantage: expected gae, group or baseline, got 'vine'",
+        ),
+        (
             "rl_training: {micro_batch_size: 48}",
             "mini_batch_size (64) must be a multiple of micro_batch_size (48)",
         ),

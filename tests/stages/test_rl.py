@@ -143,6 +143,12 @@ def test_events_hold_every_iteration_and_validation_and_the_last_tokens_are_kept
     assert [row["step"] for row in rows] == [0, 1, 2, 3, 3, 4, 4]
     assert {"rl/reward", "rl/success", "rl/reward/affine:sat@small", "rl/kl_divergence"} <= rows[1].keys()
     assert {"rl/completion_length", "rl/explained_variance", "rl/clip_fraction"} <= rows[1].keys()
+    guide = "episode reward avg_reward_100 policy_loss value_loss entropy entropy_coefficient advantages"
+    guide = f"{guide} kl_divergence total_loss learning_rate".split()
+    assert {f"rl/{name}" for name in guide} <= rows[1].keys()
+    moments = {f"train/{kind}_adv_{moment}" for kind in ("running", "batch") for moment in ("mean", "std")}
+    assert moments <= rows[1].keys()
+    assert [row["rl/episode"] for row in rows if "rl/episode" in row] == [8, 16, 24, 32]
     tokens = Path("logs") / "t" / "rl" / "tokens"
     assert [path.name for path in tokens.iterdir()] == ["iteration-000004.safetensors"]
 
