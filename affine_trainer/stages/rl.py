@@ -1,4 +1,4 @@
-"""Step 3: reinforcement learning (PPO) of the fine-tuned model on the collected tasks."""
+"""Step 3: reinforcement learning (PPO, REINFORCE, GRPO) of the fine-tuned model on the collected tasks."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ LEAST_TASKS = 8
 
 
 def rl(config: Config, *, force: bool = False) -> Path:
-    """Train with PPO; write models/{run}/rl_best (best validation, its critic beside it) and rl_final.
+    """Train; write models/{run}/rl_best (best validation, its critic beside it if it has one) and rl_final.
 
     Both are adapters for the pristine `model.name`, or whole models without LoRA. A killed run resumes from
     its last whole checkpoint and ends with the metrics of an undisturbed one. Raises StageError, DataError or
