@@ -194,7 +194,29 @@ class RLConfig(Section):
     schedule_stages: int = Field(default=4, ge=2, le=1000, description="stages of schedules: steps")
     weight_decay: float = Field(default=0.0, ge=0.0, le=1.0)
     max_grad_norm: float = Field(default=1.0, gt=0.0, le=1000.0)
+    enable_curriculum: bool = False
+    initial_max_steps: Rounds = Field(default=4, description="the curriculum's limit at the start, in rounds")
+    final_max_steps: Rounds = Field(default=10, description="the limit at the end; there every task is open")
+    curriculum_limits: tuple[Literal["difficulty", "rounds"], ...] = Field(
+        default=("difficulty", "rounds"), min_length=1, description="what the limit acts on"
+    )
+    curriculum_schedule: Literal["linear", "power", "steps", "gate"] = "linear"
+    curriculum_until: float = Field(
+        default=0.75, gt=0.0, le=1.0, description="share of the iterations at whose end the limit is final"
+    )
+    curriculum_gate: float = Field(
+        default=0.5, gt=0.0, lt=1.0, description="lower bound of recent success that opens the next stage"
+    )
+    curriculum_window: int = Field(
+        default=4, ge=1, le=1000, description="an environment's last iterations that count as recent"
+    )
+    curriculum_rehearsal: float = Field(
+        default=0.2, ge=0.0, le=1.0, description="least share of draws for tasks open from the start"
+    )
     reward_shaping: Literal["potential", "guide", "none"] = "potential"
+    reward_function: str | None = Field(
+        default=None, min_length=1, description="path/to/file.py:function that pays an episode instead"
+    )
     temperature: float = Field(default=0.7, gt=0.0, le=5.0)
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     validation_frequency: int = Field(
@@ -224,6 +246,11 @@ class RLConfig(Section):
             raise ValueError(
                 f"micro_batch_size ({self.micro_batch_size}) must be a multiple of "
                 f"samples_per_task ({self.samples_per_task}), whose prompt the model reads once"
+            )
+        if self.initial_max_steps > self.final_max_steps:
+            raise ValueError(
+                f"initial_max_steps ({self.initial_max_steps}) must be at most "
+                f"final_max_steps ({self.final_max_steps})"
             )
         if self.advantage == "group" and self.samples_per_task < 2:
             raise ValueError("advantage: group compares a task's episodes; give samples_per_task at least 2")
@@ -318,6 +345,17 @@ class Config(Section):
     sampling: SamplingConfig = SamplingConfig()
     tracking: TrackingConfig = TrackingConfig()
     sandbox: SandboxConfig = SandboxConfig()
+
+    @model_validator(mode="after")
+    def _curriculum_can_end(self) -> Config:
+        rl, most = self.rl_training, self.data.agentgym.max_rounds
+        limited = rl.enable_curriculum and "rounds" in rl.curriculum_limits
+        if limited and self.data.agentgym.environments and rl.final_max_steps > most:
+            raise ValueError(
+                f"rl_training.final_max_steps ({rl.final_max_steps}) is more than data.agentgym.max_rounds "
+                f"({most}), where every episode to learn from ends; change one of them"
+            )
+        return self
 
     @model_validator(mode="after")
     def _what_is_practised_has_a_share(self) -> Config:

@@ -7,7 +7,9 @@ from itertools import zip_longest
 from statistics import fmean, pstdev
 
 from affine_trainer.config import Config
+from affine_trainer.learning.curriculum import Curriculum
 from affine_trainer.learning.diagnostics import PhaseClock
+from affine_trainer.learning.reward_function import RewardFunction
 from affine_trainer.learning.task_mix import TaskMix
 from affine_trainer.records import (
     Completion,
@@ -40,7 +42,8 @@ class Rollouts:
     """Plays with one policy: batches of the mix to learn from, and the fixed tasks of validations.
 
     `task_sets` and `validation` have the same names as the mix. Batches are sampled as `rl_training` says and
-    seeded by the run's seed and the iteration; validations are greedy.
+    seeded by the run's seed and the iteration; validations are greedy. A `curriculum` shortens the episodes
+    of batches and learns how they went, a `reward` pays them; validations know of neither.
     """
 
     def __init__(
@@ -51,6 +54,9 @@ class Rollouts:
         validation: Mapping[str, Sequence[int]],
         config: Config,
         clock: PhaseClock,
+        *,
+        curriculum: Curriculum | None = None,
+        reward: RewardFunction | None = None,
     ) -> None:
         self._policy = TimedPolicy(policy, clock)
         self._task_sets = task_sets
@@ -58,29 +64,54 @@ class Rollouts:
         self._validation = {name: task_sets[name].tasks(indices) for name, indices in validation.items()}
         self._config = config
         self._clock = clock
+        self._curriculum = curriculum
+        self._reward = reward
 
     def collect(self, iteration: int) -> dict[str, list[Episode]]:
         """The episodes of one iteration by environment, with their token ids and log-probabilities."""
+        episodes = self.practise(self._mix.draw(iteration), iteration)
+        if self._curriculum:
+            size = self._config.rl_training.samples_per_task
+            self._curriculum.take_in({name: task_successes(group, size) for name, group in episodes.items()})
+        return episodes
+
+    def practise(self, drawn: Mapping[str, Sequence[int]], iteration: int) -> dict[str, list[Episode]]:
+        """`samples_per_task` episodes of each drawn task, as they are played and paid in `iteration`."""
         rl = self._config.rl_training
         sampling = Sampling(rl.temperature, rl.top_p, self._config.model.max_new_tokens, seed=0)
-        drawn = self._mix.draw(iteration)
         tasks = {
             name: [t for t in self._task_sets[name].tasks(indices) for _ in range(rl.samples_per_task)]
             for name, indices in drawn.items()
         }
-        return self._play(tasks, sampling, seed_from(self._config.seed, "rollouts", iteration))
+        task_sets = {name: self._task_sets[name] for name in tasks}
+        if self._curriculum:
+            task_sets = {
+                name: self._curriculum.shortened(found, name, iteration) for name, found in task_sets.items()
+            }
+        seed = seed_from(self._config.seed, "rollouts", iteration)
+        episodes = self._play(tasks, task_sets, sampling, seed)
+        if not self._reward:
+            return episodes
+        return {
+            name: [self._reward.pay(*pair) for pair in zip(tasks[name], group, strict=True)]
+            for name, group in episodes.items()
+        }
 
     def validate(self) -> dict[str, list[Episode]]:
         """Greedy episodes of the fixed validation tasks by environment."""
         sampling = Sampling(0.0, 1.0, self._config.model.max_new_tokens, seed=0)
-        return self._play(self._validation, sampling, seed=0)
+        return self._play(self._validation, self._task_sets, sampling, seed=0)
 
     def _play(
-        self, tasks: Mapping[str, Sequence[Task]], sampling: Sampling, seed: int
+        self,
+        tasks: Mapping[str, Sequence[Task]],
+        task_sets: Mapping[str, TaskSet],
+        sampling: Sampling,
+        seed: int,
     ) -> dict[str, list[Episode]]:
         with self._clock.phase("grade", without="generate"):
             episodes = play(
-                [TaskGroup(self._task_sets[name], chosen) for name, chosen in tasks.items()],
+                [TaskGroup(task_sets[name], chosen) for name, chosen in tasks.items()],
                 self._policy,
                 sampling,
                 seed=seed,
@@ -104,6 +135,13 @@ def instructive(groups: Mapping[str, Sequence[Episode]], count: int, size: int) 
     return [episode for place in sorted(best[: count // size]) for episode in in_turn[place]]
 
 
+def task_successes(episodes: Sequence[Episode], size: int) -> list[float]:
+    """The mean success of each task, `size` episodes in a row; ungraded ones count for nothing."""
+    tasks = [episodes[start : start + size] for start in range(0, len(episodes), size)]
+    graded = [[episode.grade.success for episode in task if episode.grade] for task in tasks]
+    return [fmean(successes) for successes in graded if successes]
+
+
 def _returns_differ(episodes: Sequence[Episode]) -> bool:
     returns = [sum(turn.reward for turn in episode.turns) for episode in episodes if episode.grade]
     return bool(returns) and max(returns) - min(returns) > 1e-9
@@ -113,7 +151,7 @@ def summarise(episodes: Mapping[str, Sequence[Episode]], prefix: str) -> dict[st
     """Reward and success over all graded episodes and by environment, lengths, and what could not be graded.
 
     `reward` and `success` are means over episodes, `macro_reward` and `macro_success` over environments;
-    `return` is what training is paid, shaping included.
+    `return` is what training is paid, by the environment and its shaping or by a function of the user's.
     """
     graded = {name: [e for e in group if e.grade is not None] for name, group in episodes.items()}
     rewards = {name: [e.grade.reward for e in group if e.grade] for name, group in graded.items() if group}
@@ -122,13 +160,15 @@ def summarise(episodes: Mapping[str, Sequence[Episode]], prefix: str) -> dict[st
     if not rewards:
         return {f"{prefix}/ungraded": float(len(everything))}
     all_rewards = [reward for group in rewards.values() for reward in group]
+    returns = [sum(turn.reward for turn in e.turns) for group in graded.values() for e in group]
     metrics = {
         "reward": fmean(all_rewards),
         "success": fmean(hit for group in successes.values() for hit in group),
         "macro_reward": fmean(map(fmean, rewards.values())),
         "macro_success": fmean(map(fmean, successes.values())),
         "reward_std": pstdev(all_rewards),
-        "return": fmean(sum(turn.reward for turn in e.turns) for group in graded.values() for e in group),
+        "return": fmean(returns),
+        "return_std": pstdev(returns),
         "turns": fmean(len(e.turns) for e in everything),
         "completion_length": fmean(e.num_completion_tokens for e in everything),
         "cut_off": sum(bool(e.turns) and e.turns[-1].info.get("stop") == "length" for e in everything)

@@ -1,20 +1,22 @@
-"""Which tasks each iteration plays: shares by weight, every task once before any comes again."""
+"""Which tasks each iteration plays: shares by weight, and of a set those whose turn it is."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
 
+from affine_trainer.learning.curriculum import Curriculum
 from affine_trainer.records import seed_from
 
 
 class TaskMix:
-    """Draws `batch_size` tasks an iteration from several sets, a pure function of the arguments and `seed`.
+    """Draws `batch_size` tasks an iteration from several sets, a function of the arguments and `seed`.
 
     `indices` and `weights` map the name of a set to its task indices and to its share (any positive scale).
     Over a run each set's number of tasks stays within one of its exact share, or within `least` for a set
     whose share of an iteration is smaller than that: it sits out until it is due `least` tasks, so that they
-    are played as one batch.
+    are played as one batch. A `curriculum` chooses which tasks they are; without one every task comes once
+    before any comes again.
     """
 
     def __init__(
@@ -25,6 +27,7 @@ class TaskMix:
         batch_size: int,
         seed: int,
         least: int = 1,
+        curriculum: Curriculum | None = None,
     ) -> None:
         total = sum(weights[name] for name in indices)
         self._shares = {name: weights[name] / total for name in indices}
@@ -32,16 +35,26 @@ class TaskMix:
         self._batch_size = batch_size
         self._least = least
         self._seed = seed
+        self._curriculum = curriculum
         self._counts = [dict.fromkeys(indices, 0)]  # tasks drawn before each iteration
         self._passes: dict[str, tuple[int, list[int]]] = {}
 
     def draw(self, iteration: int) -> dict[str, list[int]]:
         """The task indices of iteration `iteration`, counted from 0; sets without any are left out."""
+        drawn = {}
+        for name, positions in self.positions(iteration).items():
+            if self._curriculum is None:
+                drawn[name] = [self._at(name, position) for position in positions]
+            else:
+                drawn[name] = self._curriculum.draw(name, len(positions), iteration)
+        return drawn
+
+    def positions(self, iteration: int) -> dict[str, range]:
+        """Which of all tasks that a set gives over the run are those of `iteration`, counted from 0."""
         while len(self._counts) < iteration + 2:
             self._counts.append(self._after_one_more(self._counts[-1]))
         before, after = self._counts[iteration : iteration + 2]
-        drawn = {name: [self._at(name, n) for n in range(before[name], after[name])] for name in self._shares}
-        return {name: indices for name, indices in drawn.items() if indices}
+        return {name: range(before[name], n) for name, n in after.items() if n > before[name]}
 
     def _after_one_more(self, counts: dict[str, int]) -> dict[str, int]:
         counts = dict(counts)

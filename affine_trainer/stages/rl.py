@@ -10,16 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 import rich
 
-from affine_trainer.artifacts import data_dir, log_dir, model_dir, read_jsonl, require, stage_folder
+from affine_trainer.artifacts import (
+    data_dir,
+    log_dir,
+    model_dir,
+    read_jsonl,
+    read_manifest,
+    require,
+    stage_folder,
+)
 from affine_trainer.config import Config
 from affine_trainer.device import describe_device, require_bf16
 from affine_trainer.errors import ConfigError, DataError, StageError
-from affine_trainer.records import Episode, Policy, TaskSet
+from affine_trainer.records import Episode
 from affine_trainer.tracking import EVENTS_FILE, Tracker, open_tracker, progress, truncate_events
 
 if TYPE_CHECKING:
-    from affine_trainer.learning.diagnostics import PhaseClock
-    from affine_trainer.learning.rollouts import Rollouts
+    from affine_trainer.learning.checkpoints import Stateful
+    from affine_trainer.learning.practice import Practice
     from affine_trainer.learning.trl_ppo import PPOTrainer
     from affine_trainer.sandbox import Sandbox
 
@@ -44,8 +52,6 @@ READS = (
     "sandbox.output_bytes",
 )
 MAX_TIMES_SAID = 3
-# An environment plays at least so many tasks together: its turns cost little more for many than for few.
-LEAST_TASKS = 8
 
 
 def rl(config: Config, *, force: bool = False) -> Path:
@@ -59,34 +65,58 @@ def rl(config: Config, *, force: bool = False) -> Path:
     logs, data, sft = log_dir(config, "rl"), data_dir(config), model_dir(config, "sft_final")
     from affine_trainer.envs.stage_tasks import open_sandbox
 
-    _check_machine(config)
-    require(data, "collect", "affine collect")
-    require(sft, "sft", "affine sft")
-    with stage_folder(
-        "rl",
-        best,
-        config,
-        reads=READS,
-        inputs={"collect": data, "sft": sft},
-        force=force,
-        beside=(final, model_dir(config, "rl_checkpoints"), logs),
-    ) as folder:
-        if folder.complete:
-            say(f"rl: {best} is complete, nothing to do")
-            return best
-        with open_tracker(config, logs, "rl") as tracker, open_sandbox(config) as sandbox:
-            metrics = _Run(config, tracker, sandbox).train()
+    check_start(config)
+    with open_sandbox(config) as sandbox:
+        # Before the folder is opened: a config that is refused shall not be the one it was begun with.
+        practice = None if not force and read_manifest(best) else read_practice(config, sandbox)
+        with stage_folder(
+            "rl",
+            best,
+            config,
+            reads=READS,
+            inputs={"collect": data, "sft": sft} | _reward_file(config),
+            force=force,
+            beside=(final, model_dir(config, "rl_checkpoints"), logs),
+        ) as folder:
+            if folder.complete:
+                say(f"rl: {best} is complete, nothing to do")
+                return best
+            with open_tracker(config, logs, "rl") as tracker:
+                metrics = _Run(config, tracker, practice or read_practice(config, sandbox)).train()
             device = describe_device() | {"isolation": sandbox.level_reached}
-        folder.finish(metrics, device=device, leaves=[final, logs])
+            folder.finish(metrics, device=device, leaves=[final, logs])
     _tell(metrics, best, final, logs)
     return best
 
 
-def _check_machine(config: Config) -> None:
+def check_start(config: Config) -> None:
+    """Raise what keeps a run from starting: the machine, or an earlier stage that is not done."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError("affine rl runs in one process so far: start it without torchrun")
     if config.training.bf16:
         require_bf16()
+    require(data_dir(config), "collect", "affine collect")
+    require(model_dir(config, "sft_final"), "sft", "affine sft")
+
+
+def _reward_file(config: Config) -> dict[str, Path]:
+    """The user's reward function as an input of the stage, where there is one."""
+    if config.rl_training.reward_function is None:
+        return {}
+    from affine_trainer.learning.reward_function import reward_file
+
+    return {"reward_function": reward_file(config.rl_training.reward_function)[0]}
+
+
+def read_practice(config: Config, sandbox: Sandbox) -> Practice:
+    """What the run practises, from the task lists of collect; says what the curriculum cannot do."""
+    from affine_trainer.learning.practice import open_practice
+
+    path = data_dir(config) / "tasks.json"
+    practice = open_practice(read_tasks(path, "rl"), read_tasks(path, "validation"), config, sandbox)
+    for note in practice.notes:
+        say(f"rl: curriculum: {note}")
+    return practice
 
 
 def read_tasks(path: Path, section: str) -> dict[str, list[int]]:
@@ -106,14 +136,17 @@ def read_tasks(path: Path, section: str) -> dict[str, list[int]]:
 class _Run:
     """One run of the stage: what the trainer calls back into, and where its numbers go."""
 
-    def __init__(self, config: Config, tracker: Tracker, sandbox: Sandbox) -> None:
+    def __init__(self, config: Config, tracker: Tracker, practice: Practice) -> None:
         self.config = config
         self.tracker = tracker
-        self.sandbox = sandbox
+        self.practice = practice
         from affine_trainer.learning.play_history import PlayHistory
 
         self.batch_metrics: dict[str, float] = {}
         self.history = PlayHistory()
+        self._parts: dict[str, Stateful] = {"history": self.history}
+        if practice.curriculum:
+            self._parts["curriculum"] = practice.curriculum
         self.times_said: dict[str, int] = {}
 
     def train(self) -> dict[str, Any]:
@@ -154,7 +187,7 @@ class _Run:
             tokenizer,
             config,
             output_dir=model_dir(config, "rl_checkpoints"),
-            hooks=RunHooks(self._collect, self._validate, self._report, {"history": self.history}),
+            hooks=RunHooks(self._collect, self._validate, self._report, self._parts),
             clock=clock,
         )
         policy = HFPolicy(
@@ -164,41 +197,22 @@ class _Run:
             max_prompt_tokens=config.model.max_prompt_tokens,
             max_episode_tokens=config.model.max_episode_tokens,
         )
-        self.rollouts = self._rollouts(policy, clock)
+        self.rollouts = self.practice.rollouts(policy, config, clock)
         return trainer
-
-    def _rollouts(self, policy: Policy, clock: PhaseClock) -> Rollouts:
-        from affine_trainer.envs.stage_tasks import practice_weights
-        from affine_trainer.learning.rollouts import Rollouts
-        from affine_trainer.learning.task_mix import TaskMix
-
-        config, path = self.config, data_dir(self.config) / "tasks.json"
-        tasks, validation = read_tasks(path, "rl"), read_tasks(path, "validation")
-        task_sets = {name: self._task_set(name) for name in tasks | validation}
-        shares = practice_weights([name.partition("@")[0] for name in tasks], config)
-        weights = dict(zip(tasks, shares, strict=True))
-        wanted = config.rl_training
-        num_tasks = round(wanted.oversampling * wanted.rollout_batch_size / wanted.samples_per_task)
-        mix = TaskMix(tasks, weights, batch_size=num_tasks, seed=config.seed, least=LEAST_TASKS)
-        return Rollouts(policy, task_sets, mix, validation, config, clock)
-
-    def _task_set(self, name: str) -> TaskSet:
-        from affine_trainer.envs import task_set
-
-        env, _, family = name.partition("@")
-        return task_set(env, family, config=self.config, sandbox=self.sandbox, purpose="training")
 
     def _collect(self, iteration: int) -> list[Episode]:
         from affine_trainer.learning.rollouts import instructive, summarise
         from affine_trainer.learning.token_shards import save_tokens
 
-        rl, groups = self.config.rl_training, self.rollouts.collect(iteration)
+        rl, curriculum = self.config.rl_training, self.practice.curriculum
+        limits = curriculum.metrics(iteration) if curriculum else {}
+        groups = self.rollouts.collect(iteration)
         played = [episode for group in groups.values() for episode in group]
         episodes = instructive(groups, rl.rollout_batch_size, rl.samples_per_task)
         keep = self.config.tracking.keep_tokens
         save_tokens(log_dir(self.config, "rl", "tokens"), iteration + 1, episodes, keep)
         self.history.add(groups)
-        self.batch_metrics = summarise(groups, "rl") | self.history.metrics()
+        self.batch_metrics = summarise(groups, "rl") | self.history.metrics() | limits
         self.num_played = len(played)
         self._explain(iteration + 1, played)
         return episodes
@@ -211,10 +225,10 @@ class _Run:
                 f"rl: iteration {iteration}: {len(errors)} of {len(episodes)} episodes could not be graded "
                 f"({errors[0]}); they are left out of the update",
             )
-        if self.batch_metrics.get("rl/reward_std") == 0.0:
+        if self.batch_metrics.get("rl/return_std") == 0.0:
             self._say(
                 "same reward",
-                f"rl: iteration {iteration}: every episode earned {self.batch_metrics['rl/reward']:g}, so "
+                f"rl: iteration {iteration}: every episode earned {self.batch_metrics['rl/return']:g}, so "
                 "none is to be preferred; only critic, KL and entropy have something to learn",
             )
 

@@ -9,6 +9,7 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from affine_trainer.config import Config, ModelConfig, RLConfig, TrainingConfig
+from affine_trainer.learning.curriculum import Curriculum
 from affine_trainer.learning.diagnostics import PhaseClock
 from affine_trainer.learning.ppo_loop import RunHooks
 from affine_trainer.learning.rollouts import Rollouts, summarise
@@ -61,20 +62,32 @@ class ToyRun:
 
     def __post_init__(self) -> None:
         task_set, clock, rl = RepeatDigits(self.num_turns), PhaseClock(), self.config.rl_training
+        indices = task_set.indices("train", 999, 0)
+        self.curriculum = None
+        if rl.enable_curriculum:
+            difficulties = {task.index: task.difficulty for task in task_set.tasks(indices)}
+            self.curriculum = Curriculum(rl, {"toy": difficulties}, seed=0)
+        parts = {"curriculum": self.curriculum} if self.curriculum else {}
         self.trainer = PPOTrainer(
             self.model,
             tiny_tokenizer(),
             self.config,
             output_dir=self.output_dir,
-            hooks=RunHooks(self.collect, self.validate, self.reports.__setitem__),
+            hooks=RunHooks(self.collect, self.validate, self.reports.__setitem__, parts),
             clock=clock,
         )
         policy = HFPolicy(self.trainer.policy_model, tiny_tokenizer(), name="toy", max_prompt_tokens=500)
         mix = TaskMix(
-            {"toy": task_set.indices("train", 999, 0)}, {"toy": 1.0}, batch_size=rl.rollout_batch_size, seed=0
+            {"toy": indices},
+            {"toy": 1.0},
+            batch_size=rl.rollout_batch_size // rl.samples_per_task,
+            seed=0,
+            curriculum=self.curriculum,
         )
         validation = {"toy": task_set.indices("validation", rl.validation_samples, 0)}
-        self.rollouts = Rollouts(policy, {"toy": task_set}, mix, validation, self.config, clock)
+        self.rollouts = Rollouts(
+            policy, {"toy": task_set}, mix, validation, self.config, clock, curriculum=self.curriculum
+        )
 
     def collect(self, iteration: int) -> list[Episode]:
         self.episodes[iteration] = self.rollouts.collect(iteration)["toy"]

@@ -23,7 +23,8 @@ DIGITS = 4
 class RepeatDigits:
     """A task set: each turn shows a digit; the reply's first character must have its code, modulo four.
 
-    Chance is one in four, so that a random model sees rewards. The reward is spread over the turns.
+    Chance is one in four, so that a random model sees rewards. The reward is spread over the turns. The larger
+    the first digit the more difficult the task is said to be.
     """
 
     env = "toy:repeat"
@@ -41,7 +42,9 @@ class RepeatDigits:
 
     def _task(self, index: int) -> Task:
         prompt = Message("user", str(index % DIGITS))
-        return Task(self.env, self.family, index, (prompt,), 0.0, sha256_of([self.env, index]))
+        return Task(
+            self.env, self.family, index, (prompt,), index % DIGITS / DIGITS, sha256_of([self.env, index])
+        )
 
     def start(self, task: Task) -> Environment:
         return RepeatPlay(task, self.num_turns)
