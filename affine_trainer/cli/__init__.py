@@ -126,10 +126,23 @@ def rl(
     overrides: Overrides = None,
     force: Force = False,
     unsandboxed: Unsandboxed = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what the run would do, need and take; train nothing.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the plan of --dry-run as JSON instead of a table.")
+    ] = False,
 ) -> None:
     """(3) Train the fine-tuned model with PPO on its own rollouts."""
     from affine_trainer.stages.rl import rl as stage
 
+    if as_json and not dry_run:
+        raise typer.BadParameter("it prints the plan of --dry-run; give both", param_hint="--json")
+    if dry_run:
+        from affine_trainer.stages.rl_plan import plan
+
+        plan(read_config(config, overrides, unsandboxed=unsandboxed), as_json=as_json)
+        return
     stage(read_config(config, overrides, unsandboxed=unsandboxed), force=force)
 
 

@@ -54,6 +54,10 @@ class PhaseClock:
         self._seconds.clear()
         self._since = time.perf_counter()
 
+    def so_far(self, *phases: str) -> float:
+        """Seconds of some phases together since the last `take`."""
+        return sum(self._seconds[name] for name in phases)
+
     def take(self, rest: str) -> dict[str, float]:
         """Seconds of each phase; what no phase accounts for goes to `rest`."""
         self._wait()

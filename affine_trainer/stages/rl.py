@@ -27,8 +27,11 @@ from affine_trainer.tracking import EVENTS_FILE, Tracker, open_tracker, progress
 
 if TYPE_CHECKING:
     from affine_trainer.learning.checkpoints import Stateful
+    from affine_trainer.learning.diagnostics import PhaseClock
+    from affine_trainer.learning.ppo_loop import RunHooks
     from affine_trainer.learning.practice import Practice
     from affine_trainer.learning.trl_ppo import PPOTrainer
+    from affine_trainer.policies.hf import HFPolicy
     from affine_trainer.sandbox import Sandbox
 
 READS = (
@@ -81,8 +84,11 @@ def rl(config: Config, *, force: bool = False) -> Path:
             if folder.complete:
                 say(f"rl: {best} is complete, nothing to do")
                 return best
+            practice = practice or read_practice(config, sandbox)
+            for note in practice.notes:
+                say(f"rl: curriculum: {note}")
             with open_tracker(config, logs, "rl") as tracker:
-                metrics = _Run(config, tracker, practice or read_practice(config, sandbox)).train()
+                metrics = _Run(config, tracker, practice).train()
             device = describe_device() | {"isolation": sandbox.level_reached}
             folder.finish(metrics, device=device, leaves=[final, logs])
     _tell(metrics, best, final, logs)
@@ -109,14 +115,11 @@ def _reward_file(config: Config) -> dict[str, Path]:
 
 
 def read_practice(config: Config, sandbox: Sandbox) -> Practice:
-    """What the run practises, from the task lists of collect; says what the curriculum cannot do."""
+    """What the run practises, from the task lists of collect."""
     from affine_trainer.learning.practice import open_practice
 
     path = data_dir(config) / "tasks.json"
-    practice = open_practice(read_tasks(path, "rl"), read_tasks(path, "validation"), config, sandbox)
-    for note in practice.notes:
-        say(f"rl: curriculum: {note}")
-    return practice
+    return open_practice(read_tasks(path, "rl"), read_tasks(path, "validation"), config, sandbox)
 
 
 def read_tasks(path: Path, section: str) -> dict[str, list[int]]:
@@ -131,6 +134,37 @@ def read_tasks(path: Path, section: str) -> dict[str, list[int]]:
     if not found or not all(found.values()):
         raise DataError(f"{path} lists no tasks under {section!r}: redo it with `affine collect --force`")
     return found
+
+
+def open_trainer(
+    config: Config, output_dir: Path, hooks: RunHooks, clock: PhaseClock
+) -> tuple[PPOTrainer, HFPolicy]:
+    """The fine-tuned model with what trains it, and the same model as the policy that plays."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    from transformers.utils import logging
+
+    from affine_trainer.learning.trl_ppo import PPOTrainer
+    from affine_trainer.policies.hf import HFPolicy, load_model, load_tokenizer
+
+    logging.set_verbosity_error()  # tied weights are "missing" from every checkpoint, it would say
+    sft = str(model_dir(config, "sft_final"))
+    tokenizer, model = load_tokenizer(sft, config), load_model(sft, config)
+    trainer = PPOTrainer(
+        model if config.training.use_lora else model.float(),
+        tokenizer,
+        config,
+        output_dir=output_dir,
+        hooks=hooks,
+        clock=clock,
+    )
+    policy = HFPolicy(
+        trainer.policy_model,
+        tokenizer,
+        name="rl",
+        max_prompt_tokens=config.model.max_prompt_tokens,
+        max_episode_tokens=config.model.max_episode_tokens,
+    )
+    return trainer, policy
 
 
 class _Run:
@@ -160,7 +194,7 @@ class _Run:
         done = steps // steps_per_iteration(config.rl_training)
         truncate_events(self.tracker.path, done)
         with progress("rl", config.rl_training.num_rollouts, unit="iterations", completed=done) as self.bar:
-            trainer = self._trainer(sft)
+            trainer = self._trainer()
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         trainer.export(model_dir(config, "rl_final"), sft, config.model.name)
         trainer.load_best()
@@ -171,33 +205,14 @@ class _Run:
             "stop_reason": loop.stop_reason,
         }
 
-    def _trainer(self, sft: Path) -> PPOTrainer:
-        from transformers.utils import logging
-
+    def _trainer(self) -> PPOTrainer:
         from affine_trainer.learning.diagnostics import PhaseClock
         from affine_trainer.learning.ppo_loop import RunHooks
-        from affine_trainer.learning.trl_ppo import PPOTrainer
-        from affine_trainer.policies.hf import HFPolicy, load_model, load_tokenizer
 
-        logging.set_verbosity_error()  # tied weights are "missing" from every checkpoint, it would say
-        config, clock = self.config, PhaseClock()
-        tokenizer, model = load_tokenizer(str(sft), config), load_model(str(sft), config)
-        trainer = PPOTrainer(
-            model if config.training.use_lora else model.float(),
-            tokenizer,
-            config,
-            output_dir=model_dir(config, "rl_checkpoints"),
-            hooks=RunHooks(self._collect, self._validate, self._report, self._parts),
-            clock=clock,
-        )
-        policy = HFPolicy(
-            trainer.policy_model,
-            tokenizer,
-            name="rl",
-            max_prompt_tokens=config.model.max_prompt_tokens,
-            max_episode_tokens=config.model.max_episode_tokens,
-        )
-        self.rollouts = self.practice.rollouts(policy, config, clock)
+        clock = PhaseClock()
+        hooks = RunHooks(self._collect, self._validate, self._report, self._parts)
+        trainer, policy = open_trainer(self.config, model_dir(self.config, "rl_checkpoints"), hooks, clock)
+        self.rollouts = self.practice.rollouts(policy, self.config, clock)
         return trainer
 
     def _collect(self, iteration: int) -> list[Episode]:

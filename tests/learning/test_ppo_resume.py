@@ -1,4 +1,4 @@
-"""What a checkpoint has to hold: interrupted runs equal whole ones, the best model returns, patience counts."""
+"""What checkpoints hold: interrupted runs equal whole ones, the best model returns, patience counts."""
 
 from __future__ import annotations
 

@@ -13,7 +13,10 @@ from affine_trainer.records import Episode, Grade, Message, Task, Turn
 TASK = Task("toy:repeat", "digits", 3, (Message("user", "3"),), 0.5, "")
 
 
-def episode(grade: Grade | None = Grade(0.25, False, "half")) -> Episode:
+HALF = Grade(0.25, False, "half")
+
+
+def episode(grade: Grade | None = HALF) -> Episode:
     turns = [Turn("look", "one", 0.25, 3, {"action": "one"}), Turn("", "two two", 0.5, 4)]
     return Episode(TASK.key, "", "toy", turns, grade, "terminated", None, 1, 7, 0.0)
 

@@ -23,8 +23,8 @@ DIGITS = 4
 class RepeatDigits:
     """A task set: each turn shows a digit; the reply's first character must have its code, modulo four.
 
-    Chance is one in four, so that a random model sees rewards. The reward is spread over the turns. The larger
-    the first digit the more difficult the task is said to be.
+    Chance is one in four, so that a random model sees rewards. The reward is spread over the turns. The
+    larger the first digit the more difficult the task is said to be.
     """
 
     env = "toy:repeat"

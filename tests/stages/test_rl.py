@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from transformers import Qwen3ForCausalLM
 
 from affine_trainer.artifacts import data_dir, model_dir, read_jsonl, read_manifest, stage_folder, write_json
+from affine_trainer.artifacts.files import sha256_file
 from affine_trainer.config import Config, load_config
 from affine_trainer.errors import ConfigError, DataError, StageError
 from affine_trainer.learning.adapters import lora_config
@@ -49,6 +50,8 @@ SETTINGS = (
     "rl_training.temperature=1.0",
     "rl_training.validation_frequency=3",
     "rl_training.save_frequency=2",
+    "rl_training.enable_curriculum=true",
+    "rl_training.curriculum_schedule=gate",
     "tracking.keep_tokens=1",
 )
 
@@ -142,6 +145,9 @@ def test_events_hold_every_iteration_and_validation_and_the_last_tokens_are_kept
     rows = events(config)
     assert [row["step"] for row in rows] == [0, 1, 2, 3, 3, 4, 4]
     assert {"rl/reward", "rl/success", "rl/reward/affine:sat@small", "rl/kl_divergence"} <= rows[1].keys()
+    assert [row["rl/curriculum_limit"] for row in rows if "rl/reward" in row] == [4.0, 4.0, 10.0, 10.0]
+    opened = [row["rl/curriculum_tasks/affine:sat@small"] for row in rows if "rl/reward" in row]
+    assert 16 <= opened[0] == opened[1] < opened[2] == 40
     assert {"rl/completion_length", "rl/explained_variance", "rl/clip_fraction"} <= rows[1].keys()
     guide = "episode reward avg_reward_100 policy_loss value_loss entropy entropy_coefficient advantages"
     guide = f"{guide} kl_divergence total_loss learning_rate".split()
@@ -229,6 +235,41 @@ def test_a_task_file_without_tasks_is_refused_with_its_path(tmp_path: Path, task
     write_json(tmp_path / "tasks.json", tasks)
     with pytest.raises(DataError, match=r"tasks\.json"):
         read_tasks(tmp_path / "tasks.json", "rl")
+
+
+REWARD = "def reward(task, turns, grade, default):\n    return {}\n"
+
+
+def test_a_reward_function_pays_training_alone_and_its_contents_count_as_an_input(config: Config) -> None:
+    Path("mine.py").write_text(REWARD.format("len(turns[0].reply) + 0.5"))
+    rewarded = ("rl_training.reward_function=mine.py:reward", "rl_training.num_rollouts=1", "run=rewarded")
+    other = load_config(Path("config.yaml"), (*SETTINGS, *rewarded))
+    prepare(other)
+    rl(other)
+    first, trained, last = events(other)
+    assert trained["rl/return"] >= 0.5
+    assert trained["rl/return_std"] > 0.0 == trained["rl/reward_std"]
+    assert trained["rl/reward"] == trained["rl/success"] == first["validation/return"] == 0.0
+    assert last["validation/return"] == last["validation/reward"]
+    given = read_manifest(model_dir(other, "rl_best")).inputs["reward_function"]
+    assert given == {"path": "mine.py", "digest": sha256_file(Path("mine.py"))}
+    Path("mine.py").write_text(REWARD.format("1.0"))
+    with pytest.raises(StageError, match="its input `reward_function` has changed"):
+        rl(other)
+
+
+def test_what_is_refused_before_the_start_leaves_nothing_behind(config: Config) -> None:
+    Path("nan.py").write_text(REWARD.format("float('nan')"))
+    for key, message in (
+        ("rl_training.reward_function=nan.py:reward", r"returned nan for affine:sat@small/20000"),
+        ("rl_training.reward_function=gone.py:reward", r"there is no file gone\.py"),
+        ("rl_training.curriculum_limits=[rounds]", "nothing to limit"),
+    ):
+        other = load_config(Path("config.yaml"), (*SETTINGS, "run=refused", key))
+        prepare(other)
+        with pytest.raises(ConfigError, match=message):
+            rl(other)
+        assert not model_dir(other, "rl_best").exists()
 
 
 def test_a_changed_key_is_named_and_nothing_is_lost(config: Config) -> None:

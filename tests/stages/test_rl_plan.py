@@ -1,0 +1,130 @@
+"""`affine rl --dry-run`: the figures of the plan, that it measures the real model, and that nothing is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from affine_trainer.artifacts import data_dir, model_dir, stage_folder, write_json
+from affine_trainer.cli import app
+from affine_trainer.config import load_config
+from affine_trainer.errors import ConfigError, StageError
+from affine_trainer.learning.adapters import lora_config
+from affine_trainer.stages.rl_plan import plan
+from tests.tiny_model import save_tiny_model, tiny_model, tiny_tokenizer
+
+SETTINGS = (
+    "model.name=base",
+    "model.max_prompt_tokens=2000",
+    "model.max_new_tokens=8",
+    "data.affine.environments=[sat]",
+    "data.agentgym.environments=[textcraft]",
+    "rl_training.weights={sat: 3, textcraft: 1}",
+    "data.agentgym.max_reply_tokens=4",
+    "training.use_lora=true",
+    "training.lora_r=4",
+    "rl_training.num_rollouts=6",
+    "rl_training.rollout_batch_size=32",
+    "rl_training.samples_per_task=2",
+    "rl_training.oversampling=1.5",
+    "rl_training.mini_batch_size=8",
+    "rl_training.micro_batch_size=4",
+    "rl_training.learning_rate=1e-2",
+    "rl_training.warmup_steps=3",
+    "rl_training.validation_frequency=4",
+    "rl_training.enable_curriculum=true",
+)
+SAT, CRAFT = "affine:sat@small", "agentgym:textcraft@embedded"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What collect and sft would leave, around a tiny model."""
+    from peft import get_peft_model
+
+    folder = tmp_path_factory.mktemp("plan")
+    (folder / "config.yaml").write_text("run: t\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        config = load_config(Path("config.yaml"), SETTINGS)
+        save_tiny_model(Path("base"))
+        data, sft = data_dir(config), model_dir(config, "sft_final")
+        crafting = [*range(2_000_000, 2_000_030)]
+        lists = {"rl": {SAT: [*range(2_000_000, 2_000_060)], CRAFT: crafting}}
+        lists["validation"] = {SAT: [*range(1_000_000, 1_000_006)], CRAFT: [1_000_000, 1_000_001]}
+        with stage_folder("collect", data, config, reads=("seed",), inputs={}) as made:
+            write_json(data / "tasks.json", lists)
+            made.finish({})
+        with stage_folder("sft", sft, config, reads=("seed",), inputs={}) as made:
+            get_peft_model(tiny_model(), lora_config(config.training)).save_pretrained(
+                sft, save_embedding_layers=False
+            )
+            tiny_tokenizer().save_pretrained(sft)
+            made.finish({})
+    return folder
+
+
+def listing(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_the_plan_says_what_the_run_would_do_and_writes_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    before = listing(folder)
+    found = plan(load_config(Path("config.yaml"), SETTINGS))
+    shown = capsys.readouterr().out
+    assert listing(folder) == before
+
+    assert found["episodes"] == {"played": 6 * 48, "learned_from": 6 * 32, "validation": 3 * 8}
+    assert (found["optimiser_steps"], found["validations"]) == (6 * 2 * 4, 3)
+    sat, craft = (found["environments"][name] for name in (SAT, CRAFT))
+    assert sat["tasks_an_iteration"] + craft["tasks_an_iteration"] == 24
+    assert sat["tasks_an_iteration"] == pytest.approx(18, abs=2)
+    assert sat["times_each_task"] == pytest.approx(6 * sat["tasks_an_iteration"] / 60)
+    assert sat["sampled"]["turns"] == 1.0 and 1.0 < craft["sampled"]["turns"] <= 10.0
+    assert 0 < sat["sampled"]["completion_tokens"] <= 8
+    sampled = sum(e["episodes"] * e["sampled"]["completion_tokens"] for e in (sat, craft))
+    assert found["tokens"]["sampled"] == round(sampled)
+    assert found["schedules"]["learning_rate"] == pytest.approx((1e-2 / 4, 1e-3))
+    assert found["curriculum"]["limit"] == [4.0, 10.0]
+    first, last = found["curriculum"]["tasks"][SAT]
+    assert 24 <= first < last == 60
+    seconds = found["seconds"]
+    assert all(seconds[phase] > 0 for phase in ("play", "score", "update", "validation"))
+    assert seconds["total"] == pytest.approx(6 * seconds["iteration"] + 3 * seconds["validation"])
+    assert found["memory"]["needed_bytes"] > 2**30
+    for text in (SAT, "288 episodes played", "48 optimiser steps", "an estimate from", "GiB"):
+        assert text in shown
+
+
+def test_json_alone_goes_to_stdout(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    done = CliRunner().invoke(app, ["rl", "--dry-run", "--json", *(f"--set={key}" for key in SETTINGS)])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["iterations"] == 6
+    assert "measuring a small sample" in done.stderr
+    alone = CliRunner().invoke(app, ["rl", "--json"])
+    assert alone.exit_code != 0 and "--dry-run" in alone.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "error", "message"),
+    [
+        ("run=other", StageError, "affine collect"),
+        ("rl_training.reward_function=gone.py:f", ConfigError, "there is no file"),
+    ],
+)
+def test_what_the_run_refuses_its_plan_refuses_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, setting: str, error: Any, message: str
+) -> None:
+    monkeypatch.chdir(folder)
+    with pytest.raises(error, match=message):
+        plan(load_config(Path("config.yaml"), (*SETTINGS, setting)))
+    assert torch.is_grad_enabled()
