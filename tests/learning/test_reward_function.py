@@ -129,3 +129,11 @@ def test_what_it_must_not_do_is_said_with_the_task(tmp_path: Path, body: str, me
         function.pay(TASK, episode())
     with pytest.raises(ConfigError, match=f"{message}.*sample episode before the run"):
         function.check(TASK, episode())
+
+
+def test_the_example_in_the_documentation_works(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "environments.md").read_text()
+    path = tmp_path / "mine.py"
+    path.write_text(text.partition("```python\n")[2].partition("```")[0])
+    found = RewardFunction.load(f"{path}:reward").pay(TASK, episode())
+    assert [turn.reward for turn in found.turns] == pytest.approx([0.0, (2 * 0.75 + 1) / 3])
