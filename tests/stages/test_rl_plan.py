@@ -1,4 +1,4 @@
-"""`affine rl --dry-run`: the figures of the plan, that it measures the real model, and that nothing is written."""
+"""`affine rl --dry-run`: the figures of the plan, the measured sample, and that nothing is written."""
 
 from __future__ import annotations
 
