@@ -19,7 +19,6 @@ from affine_trainer.learning.diagnostics import PhaseClock
 from affine_trainer.learning.early_stopping import EarlyStopping
 from affine_trainer.learning.ppo_loop import RunHooks
 from affine_trainer.learning.practice import MOST_LOOKED_AT, Practice
-from affine_trainer.learning.rollouts import instructive
 from affine_trainer.records import Episode, seed_from
 
 # Makes the trainer and its policy for a config, with checkpoints in the given folder.
@@ -39,11 +38,15 @@ class Cost:
 
 @dataclass(slots=True)
 class Probe:
-    """Seconds to score one episode that is learned from, and seconds of one optimiser step."""
+    """Seconds to score one episode that is learned from, and seconds of one optimiser step.
+
+    Both are scaled by `tokens_ratio`, the run's tokens an episode in parts of those of the measured step.
+    """
 
     costs: dict[str, Cost] = field(default_factory=dict)
     score_seconds: float = 0.0
     update_seconds: float = 0.0
+    tokens_ratio: float = 1.0
 
     @property
     def num_episodes(self) -> int:
@@ -63,7 +66,7 @@ def measure(config: Config, practice: Practice, open_trainer: OpenTrainer, scrat
     The second step is the one that is timed: the first sets things up. With the curriculum on the episodes
     are those of the last iteration. The model is trained in memory alone; nothing of it is kept.
     """
-    probe, clock = Probe(), PhaseClock()
+    probe, clock, wanted = Probe(), PhaseClock(), tasks_an_iteration(practice, config)
     rl = config.rl_training
     once = rl.model_copy(
         update={
@@ -77,10 +80,12 @@ def measure(config: Config, practice: Practice, open_trainer: OpenTrainer, scrat
     def collect(iteration: int) -> list[Episode]:
         groups = rollouts.practise(_sample(practice, config), rl.num_rollouts - 1)
         probe.costs |= _costs(groups, clock)
-        return instructive(groups, rl.mini_batch_size, rl.samples_per_task)
+        chosen = _in_proportion(groups, wanted, rl.mini_batch_size // rl.samples_per_task, config)
+        probe.tokens_ratio = _expected_tokens(probe, wanted) / fmean(map(_num_tokens, chosen))
+        return chosen
 
     def report(finished: int, metrics: dict[str, float]) -> None:
-        probe.score_seconds = metrics["time/score"] / rl.mini_batch_size
+        probe.score_seconds = probe.tokens_ratio * metrics["time/score"] / rl.mini_batch_size
 
     hooks = RunHooks(collect, lambda finished: 0.0, report)
     trainer, policy = open_trainer(config.model_copy(update={"rl_training": once}), scratch, hooks, clock)
@@ -89,7 +94,7 @@ def measure(config: Config, practice: Practice, open_trainer: OpenTrainer, scrat
     steps = _StepSeconds()
     trainer.add_callback(steps)
     trainer.train()
-    probe.update_seconds = steps.seconds[-1]
+    probe.update_seconds = probe.tokens_ratio * steps.seconds[-1]
     return probe
 
 
@@ -117,6 +122,29 @@ def _sample(practice: Practice, config: Config) -> dict[str, list[int]]:
         shuffled = rng.sample(list(indices), len(indices))
         drawn[name] = list(islice(cycle(shuffled), max(1, math.ceil(share * wanted[name]))))
     return drawn
+
+
+def _in_proportion(
+    groups: Mapping[str, list[Episode]], wanted: Mapping[str, float], num_tasks: int, config: Config
+) -> list[Episode]:
+    """All episodes of `num_tasks` tasks, environments in the run's proportion (largest remainders)."""
+    total, size = sum(wanted.values()), config.rl_training.samples_per_task
+    exact = {name: num_tasks * tasks / total for name, tasks in wanted.items()}
+    taken = {name: int(number) for name, number in exact.items()}
+    by_remainder = sorted(exact, key=lambda name: taken[name] - exact[name])
+    for name in by_remainder[: num_tasks - sum(taken.values())]:
+        taken[name] += 1
+    return [episode for name, number in taken.items() for episode in groups[name][: number * size]]
+
+
+def _num_tokens(episode: Episode) -> int:
+    return episode.num_prompt_tokens + episode.num_completion_tokens
+
+
+def _expected_tokens(probe: Probe, wanted: Mapping[str, float]) -> float:
+    """Tokens of an episode, the mean over a run."""
+    tokens = {name: cost.prompt_tokens + cost.completion_tokens for name, cost in probe.costs.items()}
+    return sum(wanted[name] * tokens[name] for name in wanted) / sum(wanted.values())
 
 
 def _costs(groups: Mapping[str, list[Episode]], clock: PhaseClock) -> dict[str, Cost]:

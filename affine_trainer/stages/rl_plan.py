@@ -202,7 +202,7 @@ def _show(report: Mapping[str, Any]) -> None:
 def _table(report: Mapping[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("environment", no_wrap=True)
-    for heading in ("tasks", "open", "drawn", "times each", "validated", "prompt", "reply", "turns"):
+    for heading in ("tasks open", "drawn", "times", "prompt", "reply", "turns"):
         table.add_column(heading, justify="right", no_wrap=True)
     opened = report["curriculum"]["tasks"] if report["curriculum"] else {}
     for name, found in report["environments"].items():
@@ -210,11 +210,9 @@ def _table(report: Mapping[str, Any]) -> Table:
         sampled = found["sampled"]
         table.add_row(
             name,
-            str(found["tasks"]),
             f"{first}" if first == last else f"{first}..{last}",
             f"{found['tasks_an_iteration']:.1f}",
             f"{found['times_each_task']:.2f}",
-            str(found["validation_tasks"]),
             *(f"{sampled[key]:.0f}" for key in ("prompt_tokens", "completion_tokens")),
             f"{sampled['turns']:.1f}",
         )
