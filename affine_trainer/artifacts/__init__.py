@@ -14,14 +14,24 @@ from affine_trainer.artifacts.files import (
 )
 from affine_trainer.artifacts.folder import StageFolder, require, stage_folder
 from affine_trainer.artifacts.lock import is_main_process
-from affine_trainer.artifacts.manifest import Manifest, data_dir, log_dir, model_dir, read_manifest
+from affine_trainer.artifacts.manifest import (
+    Manifest,
+    data_dir,
+    dependencies,
+    fingerprint_of,
+    log_dir,
+    model_dir,
+    read_manifest,
+)
 
 __all__ = [
     "Manifest",
     "StageFolder",
     "append_jsonl",
     "data_dir",
+    "dependencies",
     "disk_full_is_a_sentence",
+    "fingerprint_of",
     "is_main_process",
     "log_dir",
     "model_dir",

@@ -224,6 +224,39 @@ def plan(
     )
 
 
+@app.command(rich_help_panel=MORE)
+def experiment(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="Base config, overlays and seeds, as in configs/experiments/."),
+    ],
+    only: Annotated[
+        str | None, typer.Option("--experiment", metavar="NAME", help="Run the cells of this overlay only.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option("--baseline", metavar="NAME", help="Compare with this overlay.")
+    ] = None,
+    stage: Annotated[
+        str, typer.Option("--stage", metavar="STAGE", help="Stop after collect, sft, rl or eval.")
+    ] = "eval",
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Of the experiment's runs and results.")
+    ] = None,
+    overrides: Overrides = None,
+    force: Force = False,
+    unsandboxed: Unsandboxed = False,
+) -> None:
+    """Run a file of overlays and seeds, and compare them at equal tokens and equal time."""
+    from affine_trainer.cli.experiment import check_stage, run_experiment
+    from affine_trainer.config import check_overlay, load_experiment
+
+    wanted = [*(overrides or ()), *(["sandbox.allow_unsandboxed=true"] if unsandboxed else [])]
+    found = load_experiment(file, wanted, baseline=baseline, name=name)
+    if only is not None:
+        check_overlay(only, found.overlays, file)
+    run_experiment(found, only=only, last_stage=check_stage(stage), force=force)
+
+
 @app.command("config", rich_help_panel=MORE)
 def show_config(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """Print the resolved configuration."""

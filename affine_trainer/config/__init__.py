@@ -1,5 +1,6 @@
 """config.yaml as types: `load_config` reads a file, `Config()` alone is the embedded default."""
 
+from affine_trainer.config.experiment import Cell, Experiment, check_overlay, load_experiment
 from affine_trainer.config.loading import load_config, resolved_yaml
 from affine_trainer.config.sections import (
     AffineDataConfig,
@@ -22,9 +23,11 @@ from affine_trainer.config.sections import (
 __all__ = [
     "AffineDataConfig",
     "AgentGymConfig",
+    "Cell",
     "Config",
     "DataConfig",
     "EvaluationConfig",
+    "Experiment",
     "ModelConfig",
     "RLConfig",
     "SamplingConfig",
@@ -34,7 +37,9 @@ __all__ = [
     "SingleTurnEnvironment",
     "TrackingConfig",
     "TrainingConfig",
+    "check_overlay",
     "flatten",
     "load_config",
+    "load_experiment",
     "resolved_yaml",
 ]

@@ -24,22 +24,28 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
 
     ConfigError lists all mistakes, one a line, each with its dotted path.
     """
-    tree, mistakes = ({}, []) if path is None else _read(path)
+    tree, mistakes = ({}, []) if path is None else read_tree(path)
     given = []
     for override in overrides:
-        if mistake := _apply(tree, override, given):
+        if mistake := apply(tree, override, given):
             mistakes.append(mistake)
     source = str(path) if path else "The built-in config"
-    config = None
-    try:
-        config = Config.model_validate_json(json.dumps(tree))
-    except ValidationError as error:
-        mistakes += explain(error)
-    except (TypeError, ValueError) as error:
-        mistakes.append(Mistake((), f"the file holds something that is no plain value ({error})"))
+    config, found = validate(tree)
     if config is None or mistakes:
-        raise ConfigError(_report(source, mistakes, given))
+        raise ConfigError(report(source, [*mistakes, *found], given))
     return config
+
+
+def validate(tree: dict[str, Any]) -> tuple[Config | None, list[Mistake]]:
+    """The config that a tree of keys means, or None and what is wrong with it."""
+    # A section whose keys are all commented out is null in YAML: it keeps its defaults.
+    tree = {key: {} if value is None and key in SECTIONS else value for key, value in tree.items()}
+    try:
+        return Config.model_validate_json(json.dumps(tree)), []
+    except ValidationError as error:
+        return None, explain(error)
+    except (TypeError, ValueError) as error:
+        return None, [Mistake((), f"the file holds something that is no plain value ({error})")]
 
 
 def resolved_yaml(config: Config) -> str:
@@ -49,7 +55,8 @@ def resolved_yaml(config: Config) -> str:
     )
 
 
-def _read(path: Path) -> tuple[dict[str, Any], list[Mistake]]:
+def read_tree(path: Path) -> tuple[dict[str, Any], list[Mistake]]:
+    """The keys of a YAML file, and those given twice; ConfigError where it holds no keys at all."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
@@ -68,8 +75,6 @@ def _read(path: Path) -> tuple[dict[str, Any], list[Mistake]]:
         raise ConfigError(f"{path} is empty: write at least one key, or leave out --config.")
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} should hold sections of keys and values, but holds {_kind(tree)}.")
-    # A section whose keys are all commented out is null in YAML: it keeps its defaults.
-    tree = {key: {} if value is None and key in SECTIONS else value for key, value in tree.items()}
     return tree, [Mistake(keys, f"given more than once ({lines})") for keys, lines in repeated]
 
 
@@ -77,8 +82,8 @@ def _kind(value: Any) -> str:
     return "a list" if isinstance(value, list) else f"only {value!r}"
 
 
-def _apply(tree: dict[str, Any], override: str, given: list[tuple[str, ...]]) -> Mistake | None:
-    """Put one `a.b=value` into the tree; the value is YAML, so that lists and numbers can be given."""
+def apply(tree: dict[str, Any], override: str, given: list[tuple[str, ...]]) -> Mistake | None:
+    """Put one `a.b=value` into the tree, its keys into `given`; the value is YAML: lists, numbers, text."""
     key, equals, text = override.partition("=")
     keys = tuple(key.strip().split("."))
     if not equals or not all(keys):
@@ -88,6 +93,11 @@ def _apply(tree: dict[str, Any], override: str, given: list[tuple[str, ...]]) ->
         value, _ = parse_yaml(text)
     except YamlMistake as error:
         return Mistake(keys, f"the value {text!r} is not valid YAML ({error})")
+    return put(tree, keys, value)
+
+
+def put(tree: dict[str, Any], keys: tuple[str, ...], value: Any) -> Mistake | None:
+    """Set the key; what it belongs to keeps its other keys, which are the defaults where it was not given."""
     section: Any = tree
     default: Any = Config().model_dump(mode="json")
     for depth, name in enumerate(keys[:-1], start=1):
@@ -101,7 +111,8 @@ def _apply(tree: dict[str, Any], override: str, given: list[tuple[str, ...]]) ->
     return None
 
 
-def _report(source: str, mistakes: Sequence[Mistake], given: Sequence[tuple[str, ...]]) -> str:
+def report(source: str, mistakes: Sequence[Mistake], given: Sequence[tuple[str, ...]] = ()) -> str:
+    """All mistakes of a source, one a line; those at keys `given` by --set are marked."""
     count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
     lines = [f"{source} has {count}:"]
     for mistake in mistakes:

@@ -95,18 +95,18 @@ def dotted(keys: Keys) -> str:
     return text.removeprefix(".")
 
 
-def explain(error: ValidationError) -> list[Mistake]:
-    """Each complaint of the validation as a Mistake, in the order of the config."""
-    return [_mistake(details) for details in error.errors(include_url=False)]
+def explain(error: ValidationError, root: type[Section] = Config) -> list[Mistake]:
+    """Each complaint of the validation of a `root` as a Mistake, in the order of its keys."""
+    return [_mistake(details, root) for details in error.errors(include_url=False)]
 
 
-def _mistake(details: ErrorDetails) -> Mistake:
+def _mistake(details: ErrorDetails, root: type[Section]) -> Mistake:
     keys = details["loc"]
     if keys and keys[-1] == "[key]":
         allowed = details.get("ctx", {}).get("expected", "")
         return Mistake(keys[:-1], f"unknown key; there are {_plain(allowed)}")
     if details["type"] == "extra_forbidden":
-        return Mistake(keys, _unknown(keys))
+        return Mistake(keys, _unknown(keys, root))
     found = details["input"]
     if isinstance(found, bool) and (dotted(keys), found) in REPLACED_VALUES:
         return Mistake(keys, REPLACED_VALUES[dotted(keys), found])
@@ -173,16 +173,16 @@ def _near(found: str, choices: str) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-def _unknown(keys: Keys) -> str:
+def _unknown(keys: Keys, root: type[Section]) -> str:
     path = dotted(keys)
     if path in REMOVED:
         return REMOVED[path]
     section, name = keys[:-1], str(keys[-1])
-    siblings = _names(section)
+    siblings = _names(section, root)
     renamed = RENAMED.get(name)
     if renamed in siblings:
         return f"is now {dotted((*section, renamed))}"
-    elsewhere = [key for key in _all_keys() if key.split(".")[-1] in (name, renamed)]
+    elsewhere = [key for key in _all_keys(root) if key.split(".")[-1] in (name, renamed)]
     if elsewhere:
         return f"unknown key; did you mean {' or '.join(elsewhere)}?"
     near = difflib.get_close_matches(name, siblings, n=1)
@@ -191,8 +191,7 @@ def _unknown(keys: Keys) -> str:
     return f"unknown key; {dotted(section) or 'the file'} has {', '.join(siblings)}"
 
 
-def _names(section: Keys) -> list[str]:
-    model: type[Section] = Config
+def _names(section: Keys, model: type[Section]) -> list[str]:
     for key in section:
         annotation = model.model_fields[str(key)].annotation
         assert isinstance(annotation, type) and issubclass(annotation, Section)
@@ -200,7 +199,7 @@ def _names(section: Keys) -> list[str]:
     return list(model.model_fields)
 
 
-def _all_keys(model: type[Section] = Config, prefix: str = "") -> Iterator[str]:
+def _all_keys(model: type[Section], prefix: str = "") -> Iterator[str]:
     """Every dotted key of the config, sections included."""
     for name, field in model.model_fields.items():
         yield f"{prefix}{name}"

@@ -71,7 +71,7 @@ def comparison_markdown(comparison: Mapping[str, Any]) -> str:
     for baseline, result in comparison["baselines"].items():
         rows = [_comparison_row(name, entry) for name, entry in _comparison_entries(result)]
         parts.append(f"## Against {baseline}\n\n{_escaped(result['sentence'])}\n")
-        parts.append(_markdown_table(_headings(comparison, baseline), rows))
+        parts.append(markdown_table(_headings(comparison, baseline), rows))
         parts.append(f"Verdict: **{result['verdict']}**. {_probabilities(result)}\n")
         parts.append(_escaped(gate_sentence(result["regression_gate"], baseline, level)) + "\n")
     parts.append(f"## All together\n\n{_escaped(front_sentence(comparison['front']))}\n")
@@ -141,7 +141,8 @@ def _colour(entry: Mapping[str, Any]) -> str:
     return "red" if entry["upper"] < 0.0 else ""
 
 
-def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, the first column to the left and the others to the right."""
     rule = ["---", *["---:"] * (len(headings) - 1)]
     lines = [" | ".join(map(_escaped, cells)) for cells in (headings, rule, *rows)]
     return "".join(f"| {line} |\n" for line in lines)

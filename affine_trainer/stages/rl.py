@@ -267,7 +267,11 @@ class _Run:
     def _report(self, finished: int, metrics: dict[str, float]) -> None:
         seconds = sum(value for name, value in metrics.items() if name.startswith("time/"))
         tokens = self.batch_metrics["rl/completion_length"] * self.num_played
-        derived = {"rl/tokens_per_second": tokens / seconds, "time/iteration": seconds}
+        derived = {
+            "rl/tokens": tokens,
+            "rl/tokens_per_second": tokens / seconds,
+            "time/iteration": seconds,
+        }
         self.tracker.log(self.batch_metrics | metrics | derived, step=finished)
         self.bar.advance()
         self.bar.note(f"reward {self.batch_metrics.get('rl/reward', float('nan')):.3f}")

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 Example = dict[str, list[int]]
 
+READS = ("seed", "model", "training")
+
 STILL_FALLING = 0.005  # a last validation that lowers the loss by this share: more training may help
 
 
@@ -47,7 +49,7 @@ def sft(config: Config, *, force: bool = False) -> Path:
         "sft",
         path,
         config,
-        reads=("seed", "model", "training"),
+        reads=READS,
         inputs={"collect": data},
         force=force,
         beside=(checkpoints, logs),

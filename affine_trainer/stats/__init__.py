@@ -2,6 +2,11 @@
 
 from affine_trainer.stats.front import Front as Front
 from affine_trainer.stats.front import pareto_front as pareto_front
+from affine_trainer.stats.gradients import Estimated as Estimated
+from affine_trainer.stats.gradients import GradientNoise as GradientNoise
+from affine_trainer.stats.gradients import GradientSums as GradientSums
+from affine_trainer.stats.gradients import gradient_noise as gradient_noise
+from affine_trainer.stats.gradients import jackknife_difference as jackknife_difference
 from affine_trainer.stats.intervals import Interval as Interval
 from affine_trainer.stats.intervals import bootstrap_interval as bootstrap_interval
 from affine_trainer.stats.intervals import jeffreys_interval as jeffreys_interval
@@ -28,3 +33,5 @@ from affine_trainer.stats.pareto import probabilities_of_gap as probabilities_of
 from affine_trainer.stats.pareto import verdict_labels as verdict_labels
 from affine_trainer.stats.regression import Regression as Regression
 from affine_trainer.stats.regression import regression as regression
+from affine_trainer.stats.seeds import SeedMean as SeedMean
+from affine_trainer.stats.seeds import seed_mean as seed_mean
