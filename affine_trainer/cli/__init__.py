@@ -257,6 +257,30 @@ def experiment(
     run_experiment(found, only=only, last_stage=check_stage(stage), force=force)
 
 
+@app.command(rich_help_panel=MORE)
+def diagnose(
+    at: Annotated[
+        str, typer.Option("--at", metavar="WEIGHTS", help="best, last, or a folder of rl_checkpoints.")
+    ] = "best",
+    episodes: Annotated[
+        int, typer.Option("--episodes", min=1, max=65536, help="Episodes that gradients are taken of.")
+    ] = 128,
+    run: Annotated[
+        str | None,
+        typer.Option("--run", metavar="RUN", help="A finished run, with the config it was made with."),
+    ] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    unsandboxed: Unsandboxed = False,
+) -> None:
+    """Measure gradient noise, advantages and values of a finished or running RL run."""
+    from affine_trainer.stages.diagnose import config_of
+    from affine_trainer.stages.diagnose import diagnose as stage
+
+    chosen = config_of(run) if run else read_config(config, overrides, unsandboxed=unsandboxed)
+    stage(chosen, at=at, num_episodes=episodes)
+
+
 @app.command("config", rich_help_panel=MORE)
 def show_config(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """Print the resolved configuration."""

@@ -121,16 +121,24 @@ class Rollouts:
         return dict(zip(tasks, episodes, strict=True))
 
 
+def by_task(groups: Mapping[str, Sequence[Episode]], size: int) -> list[list[Sequence[Episode]]]:
+    """Each environment's tasks, of `size` episodes each."""
+    return [[group[at : at + size] for at in range(0, len(group), size)] for group in groups.values()]
+
+
+def zero_variance_tasks(groups: Mapping[str, Sequence[Episode]], size: int) -> tuple[int, int]:
+    """How many tasks' episodes all earned the same, so that they say nothing about what is better; of all."""
+    tasks = [task for group in by_task(groups, size) for task in group]
+    return sum(not _returns_differ(task) for task in tasks), len(tasks)
+
+
 def instructive(groups: Mapping[str, Sequence[Episode]], count: int, size: int) -> list[Episode]:
     """`count` episodes to learn from, whole tasks of `size` episodes each, in the order of play.
 
     Tasks whose episodes earned different returns come first: the others say nothing about what is better (the
     "dynamic sampling" of Yu et al. 2025, DAPO). Of both kinds each environment gives in turn.
     """
-    tasks = [
-        [group[start : start + size] for start in range(0, len(group), size)] for group in groups.values()
-    ]
-    in_turn = [task for row in zip_longest(*tasks) for task in row if task is not None]
+    in_turn = [task for row in zip_longest(*by_task(groups, size)) for task in row if task is not None]
     best = sorted(range(len(in_turn)), key=lambda place: not _returns_differ(in_turn[place]))
     return [episode for place in sorted(best[: count // size]) for episode in in_turn[place]]
 

@@ -42,6 +42,7 @@ def training_batch(
     metrics = {
         "rl/advantages": float(chosen.mean()),
         "rl/advantages_std": float(chosen.std(correction=0)),
+        "rl/zero_advantages": float((chosen == 0.0).float().mean()),
         **moments,
         **estimate.metrics,
     }

@@ -109,6 +109,10 @@ class PPOTrainer(GRPOTrainer):
         return self.accelerator.unwrap_model(self.model)
 
     @property
+    def pad_id(self) -> int:
+        return pad_token_id(self._tokenizer)
+
+    @property
     def _language_model(self) -> Any:
         model = self.policy_model
         return model.get_base_model() if isinstance(model, PeftModel) else model
@@ -165,13 +169,13 @@ class PPOTrainer(GRPOTrainer):
         with self.sampling():
             episodes = self.loop.hooks.collect(self.loop.finished)
         with self.clock.phase("score"):
-            experience = pack_episodes(episodes, pad_token_id(self._tokenizer))
+            experience = pack_episodes(episodes, self.pad_id)
             batch, self._batch_metrics = training_batch(
-                experience, self._scored(experience), self.estimator, self.normaliser
+                experience, self.scored(experience), self.estimator, self.normaliser
             )
         return {name: tensor.to(self.accelerator.device) for name, tensor in batch.items()}
 
-    def _scored(self, experience: Experience) -> Scores:
+    def scored(self, experience: Experience) -> Scores:
         """Values from one forward, the reference's log-probabilities from another if there is a KL term."""
         model, size = self.policy_model, self.rl.micro_batch_size
         values = reference = None
@@ -311,6 +315,21 @@ class PPOTrainer(GRPOTrainer):
         super()._load_from_checkpoint(str(folder))
         load_critic(self.critic, folder)
         load_state(self._parts, folder)
+
+    def load(self, folder: Path) -> None:
+        """The weights, critic and parts of a checkpoint or of the best weights, to look at them."""
+        self._load_from_checkpoint(str(folder))
+
+    def trained_parameters(self) -> list[Tensor]:
+        """Those of the policy that learn, the critic's left out."""
+        critic = [] if self.critic is None else self.critic.parameters()
+        apart = {id(parameter) for parameter in critic}
+        return [p for p in self.policy_model.parameters() if p.requires_grad and id(p) not in apart]
+
+    def logprobs_with_gradients(self, rows: Rows) -> Tensor:
+        """Of the sampled tokens, (b, W - 1) and zero elsewhere, as the update has them."""
+        with self.accelerator.autocast():
+            return score_actions(self.policy_model, self._hook, self._placed(rows), read_values=False)[0]
 
     def export(self, folder: Path, sft_adapter: Path, base: str) -> None:
         """Save the policy, as an adapter for the pristine `base` or as a whole model, and the critic."""

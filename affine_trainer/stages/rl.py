@@ -88,7 +88,7 @@ def rl(config: Config, *, force: bool = False) -> Path:
             for note in practice.notes:
                 say(f"rl: curriculum: {note}")
             with open_tracker(config, logs, "rl") as tracker:
-                metrics = _Run(config, tracker, practice).train()
+                metrics = RLRun(config, tracker, practice).train()
             device = describe_device() | {"isolation": sandbox.level_reached}
             folder.finish(metrics, device=device, leaves=[final, logs])
     _tell(metrics, best, final, logs)
@@ -167,7 +167,7 @@ def open_trainer(
     return trainer, policy
 
 
-class _Run:
+class RLRun:
     """One run of the stage: what the trainer calls back into, and where its numbers go."""
 
     def __init__(self, config: Config, tracker: Tracker, practice: Practice) -> None:
@@ -194,7 +194,7 @@ class _Run:
         done = steps // steps_per_iteration(config.rl_training)
         truncate_events(self.tracker.path, done)
         with progress("rl", config.rl_training.num_rollouts, unit="iterations", completed=done) as self.bar:
-            trainer = self._trainer()
+            trainer = self.open_trainer()
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         trainer.export(model_dir(config, "rl_final"), sft, config.model.name)
         trainer.load_best()
@@ -205,7 +205,8 @@ class _Run:
             "stop_reason": loop.stop_reason,
         }
 
-    def _trainer(self) -> PPOTrainer:
+    def open_trainer(self) -> PPOTrainer:
+        """The trainer on the fine-tuned model, and `rollouts` that play with its policy."""
         from affine_trainer.learning.diagnostics import PhaseClock
         from affine_trainer.learning.ppo_loop import RunHooks
 
@@ -216,7 +217,7 @@ class _Run:
         return trainer
 
     def _collect(self, iteration: int) -> list[Episode]:
-        from affine_trainer.learning.rollouts import instructive, summarise
+        from affine_trainer.learning.rollouts import instructive, summarise, zero_variance_tasks
         from affine_trainer.learning.token_shards import save_tokens
 
         rl, curriculum = self.config.rl_training, self.practice.curriculum
@@ -229,7 +230,11 @@ class _Run:
         self.history.add(groups)
         self.batch_metrics = summarise(groups, "rl") | self.history.metrics() | limits
         self.num_played = len(played)
+        same, num_tasks = zero_variance_tasks(groups, rl.samples_per_task)
+        self.batch_metrics["rl/zero_variance_tasks"] = same / num_tasks
         self._explain(iteration + 1, played)
+        if rl.samples_per_task > 1:
+            self._explain_tasks(iteration + 1, same, num_tasks)
         return episodes
 
     def _explain(self, iteration: int, episodes: list[Episode]) -> None:
@@ -245,6 +250,19 @@ class _Run:
                 "same reward",
                 f"rl: iteration {iteration}: every episode earned {self.batch_metrics['rl/return']:g}, so "
                 "none is to be preferred; only critic, KL and entropy have something to learn",
+            )
+
+    def _explain_tasks(self, iteration: int, same: int, num_tasks: int) -> None:
+        """Say where the update holds tasks whose episodes, compared with each other, teach nothing."""
+        rl = self.config.rl_training
+        wanted = rl.rollout_batch_size // rl.samples_per_task
+        idle = wanted - (num_tasks - same)
+        if idle > wanted / 2 and self.batch_metrics.get("rl/reward_std"):
+            self._say(
+                "idle tasks",
+                f"rl: iteration {iteration}: in {same} of {num_tasks} tasks all episodes earned the same, so "
+                f"{idle} of the {wanted} tasks learned from say nothing about what is better; raise "
+                "rl_training.oversampling or samples_per_task, or practise tasks of middling difficulty",
             )
 
     def _say(self, kind: str, text: str) -> None:

@@ -1,0 +1,89 @@
+"""What `affine diagnose` shows on the console."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.table import Table
+
+from affine_trainer.report.tables import COMPACT, percent
+
+
+def diagnostics_tables(found: Mapping[str, Any]) -> Iterator[Table]:
+    """Gradient noise by estimator, values by step, and what the tasks could teach."""
+    yield _gradients(found)
+    yield _spreads(found, "advantages", "Advantages, before normalisation")
+    if found["values"]:
+        yield _spreads(found, "values", "Values of the critic")
+    yield _tasks(found)
+
+
+def _gradients(found: Mapping[str, Any]) -> Table:
+    level = f"{100 * found['confidence_level']:g} %"
+    title = f"Policy gradient on {found['episodes']} episodes of {found['tasks']} tasks ({found['weights']})"
+    table = Table(title=title, title_justify="left", caption_justify="left", **COMPACT)
+    table.caption = (
+        f"SNR: |G|^2 / tr(Sigma) of one task, {level} {found['interval']}, and less that of "
+        f"{found['configured']} on the same tasks. Noise scale: the tasks (and episodes, counted as if they "
+        "were independent) at which noise and signal are level."
+    )
+    table.add_column("estimator", no_wrap=True)
+    for heading in ("SNR", level, "difference", level, "noise scale", "episodes"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, entry in found["gradients"].items():
+        if "silent" in entry:
+            table.add_row(name, "–", entry["silent"])
+            continue
+        task, gap = entry["task"], entry.get("snr_difference")
+        table.add_row(
+            name,
+            f"{task['snr']['value']:.3f}",
+            _range(task["snr"]),
+            "–" if gap is None else f"{gap['value']:+.3f}",
+            "" if gap is None else _range(gap, "+"),
+            _number(task["noise_scale"]["value"]),
+            _number(entry["episode"]["noise_scale"]["value"]),
+        )
+    return table
+
+
+def _spreads(found: Mapping[str, Any], key: str, title: str) -> Table:
+    """Over all steps and outcomes; the CSV file has each."""
+    table = Table(title=f"{title} (by step and outcome: {key}.csv)", title_justify="left", **COMPACT)
+    table.add_column("of", no_wrap=True)
+    for heading in ("tokens", "mean", "deviation", "exactly 0", "5 %", "median", "95 %"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in found[key]:
+        if row["step"] != "all":
+            continue
+        low, _, middle, _, high = row["quantiles"]
+        table.add_row(
+            row["of"],
+            f"{row['number']:,}",
+            f"{row['mean']:+.3f}",
+            f"{row['deviation']:.3f}",
+            percent(row["share_zero"]),
+            *(f"{value:+.3f}" for value in (low, middle, high)),
+        )
+    return table
+
+
+def _tasks(found: Mapping[str, Any]) -> Table:
+    table = Table(title="Tasks whose episodes all earned the same teach nothing by comparison",
+                  title_justify="left", **COMPACT)  # fmt: skip
+    table.add_column("environment")
+    for heading in ("tasks", "same return", "all failed", "all solved", "ungraded"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, row in found["zero_variance"].items():
+        table.add_row(name, *(str(row[key]) for key in ("tasks", "same_return", "all_failed", "all_solved",
+                                                        "ungraded")))  # fmt: skip
+    return table
+
+
+def _range(ends: Mapping[str, float], sign: str = "") -> str:
+    return f"{ends['lower']:{sign}.3f} to {ends['upper']:{sign}.3f}"
+
+
+def _number(value: float) -> str:
+    return "inf" if value == float("inf") else f"{value:,.1f}"

@@ -1,0 +1,119 @@
+"""`affine diagnose` on a real small RL run: what it writes, that it changes nothing, what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from affine_trainer.artifacts import data_dir, model_dir, stage_folder, write_json
+from affine_trainer.config import Config, load_config
+from affine_trainer.errors import StageError
+from affine_trainer.policies.model_names import model_path
+from affine_trainer.stages.diagnose import config_of, diagnose
+from affine_trainer.stages.rl import rl
+
+SETTINGS = (
+    "data.affine.environments=[sat]",
+    "data.agentgym.environments=[]",
+    "rl_training.num_rollouts=2",
+    "rl_training.rollout_batch_size=8",
+    "rl_training.mini_batch_size=8",
+    "rl_training.micro_batch_size=8",
+    "rl_training.samples_per_task=2",
+    "rl_training.validation_frequency=2",
+    "rl_training.critic_learning_rate=1e-2",
+    "rl_training.warmup_steps=0",
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Config]:
+    folder = tmp_path_factory.mktemp("diagnose")
+    (folder / "config.yaml").write_text("run: t\n")
+    config = load_config(folder / "config.yaml", SETTINGS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        prepare(config)
+        rl(config)
+    return folder, config
+
+
+def prepare(config: Config) -> None:
+    """The folders that collect and sft would leave, around the embedded model as it is."""
+    data, sft = data_dir(config), model_dir(config, "sft_final")
+    lists = {"rl": {"affine:sat@small": [*range(2_000_000, 2_000_040)]}}
+    lists["validation"] = {"affine:sat@small": [*range(1_000_000, 1_000_008)]}
+    with stage_folder("collect", data, config, reads=("seed",), inputs={}) as folder:
+        write_json(data / "tasks.json", lists)
+        folder.finish({})
+    with stage_folder("sft", sft, config, reads=("seed",), inputs={}) as folder:
+        shutil.copytree(model_path("nano"), sft, dirs_exist_ok=True)
+        folder.finish({})
+
+
+@pytest.fixture
+def config(trained, monkeypatch: pytest.MonkeyPatch) -> Config:
+    folder, config = trained
+    monkeypatch.chdir(folder)
+    return config
+
+
+def test_it_writes_gradients_distributions_and_reasons_and_changes_nothing_of_the_run(config, capsys):
+    before = {path: path.stat().st_mtime_ns for path in Path("models").rglob("*") if path.is_file()}
+    events = Path("logs/t/rl/events.jsonl").read_text()
+    folder = diagnose(config_of("t"), num_episodes=9)
+    found = json.loads((folder / "diagnostics.json").read_text())
+    assert folder.parent == Path("logs/t/diagnostics") and folder.name.startswith("best-")
+    assert (found["episodes"], found["tasks"], found["configured"]) == (8, 4, "group")
+    assert set(found["gradients"]) >= {"gae", "group", "baseline"}
+    group = found["gradients"]["group"]
+    assert (group["episode"]["units"], group["task"]["units"]) == (8, 4)
+    assert group["task"]["variance"]["value"] > 0.0
+    assert group["task"]["snr"]["lower"] < group["task"]["snr"]["value"] < group["task"]["snr"]["upper"]
+    assert found["gradients"]["baseline"].keys() & {"snr_difference", "silent"}
+    assert found["zero_variance"]["affine:sat@small"]["tasks"] == 8
+    rows = list(csv.DictReader((folder / "advantages.csv").open()))
+    of_group = [row for row in rows if (row["of"], row["step"]) == ("group", "all")]
+    everything = next(row for row in found["advantages"] if (row["of"], row["step"]) == ("group", "all"))
+    assert sum(int(row["count"]) for row in of_group) == everything["number"]
+    assert float(of_group[-1]["cumulative_share"]) == 1.0
+    assert {row["of"] for row in csv.DictReader((folder / "values.csv").open())} == {"critic"}
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert Path("logs/t/rl/events.jsonl").read_text() == events
+    assert "Policy gradient on 8 episodes of 4 tasks" in capsys.readouterr().out
+    again = diagnose(config, num_episodes=8)
+    assert json.loads((again / "diagnostics.json").read_text()) == found
+
+
+def test_events_say_how_much_an_iteration_could_teach(config):
+    rows = [json.loads(line) for line in Path("logs/t/rl/events.jsonl").read_text().splitlines()]
+    iterations = [row for row in rows if "rl/reward" in row]
+    assert all(0.0 <= row["rl/zero_variance_tasks"] <= 1.0 for row in iterations)
+    assert all(0.0 <= row["rl/zero_advantages"] <= 1.0 for row in iterations)
+    assert all(row["rl/tokens"] > 0 for row in iterations)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"at": "best-77"}, r"--at is 'best-77'; there are best, last, best-\d"),
+        ({"num_episodes": 5}, "--episodes 5 makes fewer than 3 tasks.*give at least 6"),
+    ],
+)
+def test_weights_that_are_not_there_and_too_few_episodes_are_refused(config, options, sentence):
+    with pytest.raises(StageError, match=sentence):
+        diagnose(config, **options)
+
+
+def test_a_run_without_rl_is_told_what_to_run(config):
+    other = config.model_copy(update={"run": "u"})
+    prepare(other)
+    with pytest.raises(StageError, match=r"holds no weights of an RL run: run `affine rl` first"):
+        diagnose(other)
+    with pytest.raises(StageError, match="run `affine rl` first"):
+        config_of("u")
+    assert not model_dir(other, "rl_best").exists()
