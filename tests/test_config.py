@@ -16,7 +16,7 @@ from affine_trainer.errors import ConfigError
 from tests.config_reads import SECTIONS, keys_read, leaf_keys, unread_keys
 
 ROOT = Path(__file__).parents[1]
-SHIPPED = [ROOT / "config.yaml", *sorted((ROOT / "configs").rglob("*.yaml"))]
+SHIPPED = [ROOT / "config.yaml", *sorted((ROOT / "configs").glob("*.yaml"))]
 
 
 def mistakes(text: str, tmp_path: Path, overrides=()) -> str:
