@@ -18,7 +18,7 @@ from affine_trainer.errors import StageError
 
 ROOT = Path(__file__).parents[1]
 STEPS = ["collect", "sft", "rl", "eval", "compare"]
-MORE = ["run", "plan", "config", "doctor", "task", "grade", "play"]
+MORE = ["run", "plan", "experiment", "diagnose", "config", "doctor", "task", "grade", "play"]
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_help_shows_the_five_steps_in_order_in_a_panel_of_their_own(affine):
     assert titles == ["The five steps", "All at once, and looking around", "Options"]
     rows = [line.strip("│ ").split()[:2] for line in lines if line.startswith("│")]
     assert [tuple(row) for row in rows[:5]] == [(name, f"({n})") for n, name in enumerate(STEPS, start=1)]
-    assert [row[0] for row in rows[5:13]] == [*MORE, "sandbox"]
+    assert [row[0] for row in rows[5 : 6 + len(MORE)]] == [*MORE, "sandbox"]
 
 
 def test_help_fits_its_width(affine):
@@ -62,8 +62,9 @@ def test_help_fits_its_width(affine):
 def test_every_command_takes_a_config_and_overrides(affine, command):
     result = affine(command, "--help")
     assert result.exit_code == 0
-    assert "--config" in result.stdout and "--set" in result.stdout
-    assert ("--force" in result.stdout) == (command in [*STEPS, "run"])
+    assert "--set" in result.stdout
+    assert ("--config" in result.stdout) == (command != "experiment")  # its FILE names one
+    assert ("--force" in result.stdout) == (command in [*STEPS, "run", "experiment"])
 
 
 def test_help_and_completion_import_no_model_library_and_no_rich():

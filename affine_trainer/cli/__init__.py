@@ -246,7 +246,7 @@ def experiment(
     force: Force = False,
     unsandboxed: Unsandboxed = False,
 ) -> None:
-    """Run a file of overlays and seeds, and compare them at equal tokens and equal time."""
+    """Run a file of overlays by seeds, and compare them."""
     from affine_trainer.cli.experiment import check_stage, run_experiment
     from affine_trainer.config import check_overlay, load_experiment
 
@@ -273,7 +273,7 @@ def diagnose(
     overrides: Overrides = None,
     unsandboxed: Unsandboxed = False,
 ) -> None:
-    """Measure gradient noise, advantages and values of a finished or running RL run."""
+    """Measure gradients, advantages and values of RL."""
     from affine_trainer.stages.diagnose import config_of
     from affine_trainer.stages.diagnose import diagnose as stage
 

@@ -76,7 +76,7 @@ def comparison_markdown(comparison: Mapping[str, Any]) -> str:
         parts.append(_escaped(gate_sentence(result["regression_gate"], baseline, level)) + "\n")
     parts.append(f"## All together\n\n{_escaped(front_sentence(comparison['front']))}\n")
     parts.append("## Under the validators' rules\n")
-    parts.append(_markdown_table(HEADINGS, replay_rows(comparison)))
+    parts.append(markdown_table(HEADINGS, replay_rows(comparison)))
     parts += [f"{_escaped(note)}\n" for note in replay_notes(comparison)]
     parts.append(_method_note(comparison["statistics"]))
     return "\n".join(parts)
