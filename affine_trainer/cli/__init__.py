@@ -295,7 +295,7 @@ def doctor(
     overrides: Overrides = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Show what this machine has and what the configuration would need."""
+    """Show what this machine has and what the config would need."""
     from affine_trainer.stages.doctor import doctor as stage
 
     stage(read_config(config, overrides), as_json=as_json)
