@@ -1,12 +1,12 @@
 """Intervals, paired tests and Pareto dominance: what turns grades into a verdict."""
 
-from affine_trainer.stats.front import Front as Front
-from affine_trainer.stats.front import pareto_front as pareto_front
 from affine_trainer.stats.calibration import Calibration as Calibration
 from affine_trainer.stats.calibration import calibration as calibration
 from affine_trainer.stats.distributions import Distribution as Distribution
 from affine_trainer.stats.distributions import common_edges as common_edges
 from affine_trainer.stats.distributions import distribution as distribution
+from affine_trainer.stats.front import Front as Front
+from affine_trainer.stats.front import pareto_front as pareto_front
 from affine_trainer.stats.gradients import Estimated as Estimated
 from affine_trainer.stats.gradients import GradientNoise as GradientNoise
 from affine_trainer.stats.gradients import GradientSums as GradientSums
