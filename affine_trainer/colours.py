@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-# Okabe and Ito's palette (2008) and two of ColorBrewer's Dark2: told apart with every common colour blindness.
+# Okabe and Ito's palette (2008), with some of ColorBrewer's: told apart with the common colour blindnesses.
 # Each has a contrast of at least 3 against white and against the dark page, as WCAG asks of graphics.
 KNOWN = {"base": "#808080", "sft": "#d55e00", "rl": "#0072b2"}
 OTHERS = ("#009e73", "#cc79a7", "#a6761d", "#7570b3", "#e7298a")

@@ -1,53 +1,74 @@
-"""Distributions in a run's diagnostics: samples of advantages and values, wherever a file holds them."""
+"""What `affine diagnose` left: how advantages and values are spread, and how noisy each gradient is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from affine_trainer.report.run_files import RunFiles
 from affine_trainer.report.traced import Traced
 
-KINDS = {"advantage": "advantages", "value": "values"}
+KINDS = {"advantages": "advantage", "values": "value"}
+ALL = "all"
+MAX_GROUPS = 5  # lines of one plot
 
 
 @dataclass(frozen=True, slots=True)
-class Distribution:
-    """Samples of one kind by group, as outcome or estimator; `note` says where they come from."""
+class Spread:
+    """One histogram of a diagnosis: of an estimator, at a step of the episode, with an outcome."""
 
-    kind: str
+    of: str
+    step: str
+    outcome: str
+    entry: Traced
+
+    @property
+    def edges(self) -> list[float]:
+        return self.entry["edges"].raw
+
+    @property
+    def shares(self) -> list[float]:
+        """The share of all values in each bin."""
+        counts = self.entry["counts"].raw
+        return [count / (sum(counts) or 1) for count in counts]
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadPlot:
+    """The spreads that share a plot, by the name that tells them apart."""
+
+    name: str
     title: str
     unit: str
-    note: str
-    groups: dict[str, list[float]]
+    lines: dict[str, Spread]
 
 
-def distributions(run: RunFiles) -> list[Distribution]:
-    """One distribution a file and kind; a list of numbers belongs to the kind that its path names last."""
-    found = []
-    for name, content in run.diagnostics.items():
-        groups: dict[str, dict[str, list[float]]] = {}
-        for path, samples in _samples(content, ()):
-            kind = next((KINDS[word] for key in reversed(path) for word in KINDS if word in key.lower()), None)
-            if kind is not None:
-                groups.setdefault(kind, {})[_group(path, kind)] = samples
-        for kind, mine in groups.items():
-            count = sum(map(len, mine.values()))
-            note = f"{count:,} samples of {content.where.rstrip('#')}"
-            found.append(Distribution(kind, f"{kind.capitalize()}, {name}", kind.removesuffix("s"), note, mine))
-    return found
+def spreads(diagnosis: Traced, kind: str) -> list[Spread]:
+    """The histograms of `advantages` or `values`; none where the diagnosis has none."""
+    rows = diagnosis.get(kind)
+    return [
+        Spread(str(row["of"]), str(row["step"]), str(row["outcome"]), row)
+        for row in (rows if rows is not None else ())
+        if row.get("edges") is not None and row.get("counts") is not None
+    ]
 
 
-def _samples(item: Traced, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], list[float]]]:
-    if isinstance(item.raw, list):
-        plain = [float(v) for v in item.raw if isinstance(v, (int, float)) and not isinstance(v, bool)]
-        if len(plain) == len(item.raw) > 1:
-            yield path, plain
-    for key, part in item.entries():
-        yield from _samples(part, (*path, key))
-
-
-def _group(path: tuple[str, ...], kind: str) -> str:
-    """What tells this list from the others: the keys of its path that do not say the kind."""
-    words = [key for key in path if key.lower() not in (kind, kind.removesuffix("s"))]
-    return " ".join(words) or kind
+def spread_plots(run: RunFiles) -> list[SpreadPlot]:
+    """For each diagnosis and kind a plot by estimator, and by outcome and by step where there are several."""
+    plots = []
+    for weights, diagnosis in run.diagnostics.items():
+        for kind, unit in KINDS.items():
+            found = spreads(diagnosis, kind)
+            configured = str(diagnosis.get("configured") or "")
+            main = next((s.of for s in found if s.of == configured), found[0].of if found else "")
+            mine = [s for s in found if s.of == main]
+            sets = {
+                "by estimator": {s.of: s for s in found if (s.step, s.outcome) == (ALL, ALL)},
+                f"of {main} by outcome": {s.outcome: s for s in mine if s.step == ALL and s.outcome != ALL},
+                f"of {main} by step": {s.step: s for s in mine if s.outcome == ALL and s.step != ALL},
+            }
+            for title, lines in sets.items():
+                if lines and (len(lines) > 1 or title == "by estimator"):
+                    kept = dict(list(lines.items())[:MAX_GROUPS])
+                    name = f"{kind}_{weights}_{title.rpartition(' ')[2]}"
+                    plots.append(SpreadPlot(name, f"{kind.capitalize()} {title}", unit, kept))
+    return plots

@@ -74,7 +74,8 @@ def _index(models: Mapping[str, EpisodeFile], keys: Sequence[str]) -> dict[str, 
     """Columns with one entry an episode; a task is a position in `keys`, which are grouped in chunks."""
     environments, reasons = dict[str, int](), dict[str, int]()
     positions = {key: place for place, key in enumerate(keys)}
-    columns: dict[str, list[Any]] = {name: [] for name in ("task", "model", "outcome", "tokens", "reason", "stop")}
+    names = ("task", "model", "outcome", "tokens", "reason", "stop")
+    columns: dict[str, list[Any]] = {name: [] for name in names}
     stops = dict[str, int]()
     for number, file in enumerate(models.values()):
         for key, episode in file.episodes.items():

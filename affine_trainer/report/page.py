@@ -30,38 +30,42 @@ def render_page(
     episodes: Mapping[str, EpisodeFile],
     prompts: Prompts,
 ) -> str:
-    """The page of these runs as one HTML text; `episodes` by the labels that their models have in the page."""
+    """The page of these runs as one HTML text; `episodes` by the labels that models have in the page."""
     several = len(runs) > 1
     views = [
         RunView(run, f"{run.name}/" if several else "", first=place == 0) for place, run in enumerate(runs)
     ]
     labels = [view.label(label) for view in views for label in view.labels]
     with plotting(THEMED):
-        return _environment().get_template("page.html.j2").render(
-            title=f"affine: {', '.join(run.name for run in runs)}",
-            style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
-            script=Markup((TEMPLATES / "episodes.js").read_text(encoding="utf-8")),
-            runs=runs,
-            views=views,
-            looks={label: asdict(look) for label, look in model_looks([*labels, *episodes]).items()},
-            packed=pack_episodes(episodes, prompts) if episodes else None,
-            start=first_filter(views, list(episodes)),
-            episode_files=[file.path.as_posix() for file in episodes.values()],
-            experiments=experiments,
-            config_differences=config_differences(runs),
-            published=published_results(),
+        return (
+            _environment()
+            .get_template("page.html.j2")
+            .render(
+                title=f"affine: {', '.join(run.name for run in runs)}",
+                style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
+                script=Markup((TEMPLATES / "episodes.js").read_text(encoding="utf-8")),
+                runs=runs,
+                views=views,
+                looks={label: asdict(look) for label, look in model_looks([*labels, *episodes]).items()},
+                packed=pack_episodes(episodes, prompts) if episodes else None,
+                start=first_filter(views, list(episodes)),
+                episode_files=[file.path.as_posix() for file in episodes.values()],
+                experiments=experiments,
+                config_differences=config_differences(runs),
+                published=published_results(),
+            )
         )
 
 
 def first_filter(views: Sequence[RunView], labels: Sequence[str]) -> dict[str, str]:
-    """What the viewer shows first: failures of the candidate beside the baseline it was compared with last."""
+    """What the viewer shows first: failures of the candidate, beside the last baseline."""
     for view in views:
         for verdict in reversed(verdicts(view.run)):
             pair = {"model": view.label(verdict.candidate), "other": view.label(verdict.baseline)}
             if set(pair.values()) <= set(labels):
                 return {**pair, "outcome": "0"}
-    last = labels[-1:] and {"model": labels[-1]}
-    return {**(last or {}), **({"other": labels[-2]} if len(labels) > 1 else {}), "outcome": "0"}
+    chosen = dict(zip(("model", "other"), reversed(labels), strict=False))
+    return {**chosen, "outcome": "0"}
 
 
 def published_results() -> list[dict[str, Any]]:

@@ -7,16 +7,18 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import matplotlib
+from markupsafe import escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
-from markupsafe import escape
 
 from affine_trainer.colours import model_looks
-from affine_trainer.report.curves import Panel
+from affine_trainer.report.diagnostics import SpreadPlot
+from affine_trainer.report.training_curves import Panel
 
 MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle": "^"}
 # Stand for the page's own colours, which change with its theme; a paper has fixed ones.
@@ -45,11 +47,16 @@ class Estimate:
 
 @contextmanager
 def plotting(colours: Mapping[str, str]) -> Iterator[None]:
-    """matplotlib in the style of the report with these colours (THEMED or PAPER), for as long as this is open."""
+    """matplotlib in the style of the report with these colours (THEMED or PAPER), while this is open."""
     ink, muted, grid = colours["ink"], colours["muted"], colours["grid"]
-    chosen = {"text.color": ink, "axes.titlecolor": ink, "grid.color": grid, "axes.labelcolor": muted}
+    chosen: dict[Any, Any] = {
+        "text.color": ink,
+        "axes.titlecolor": ink,
+        "grid.color": grid,
+        "axes.labelcolor": muted,
+    }
     chosen |= {name: muted for name in ("axes.edgecolor", "xtick.color", "ytick.color")}
-    with matplotlib.rc_context({**STYLE, **chosen}):
+    with matplotlib.rc_context(chosen | STYLE):
         yield
 
 
@@ -86,7 +93,7 @@ def curve_figure(panel: Panel) -> Figure:
 
 
 def forest_figure(estimates: Sequence[Estimate], floors: Mapping[str, float], level: float) -> Figure:
-    """Success by environment and model with intervals; a dashed line marks the best policy that does not try."""
+    """Success by environment and model, with intervals and the best policy that does not try."""
     labels = list(dict.fromkeys(e.label for e in estimates))
     environments = list(dict.fromkeys(e.environment for e in estimates))
     looks = model_looks(labels)
@@ -123,30 +130,27 @@ def difference_figure(rows: Sequence[Estimate], candidate: str, baseline: str, l
     axes.axvline(0, color=ink(), linewidth=0.8)
     axes.set_yticks(range(len(rows)), [row.environment for row in rows])
     axes.invert_yaxis()
-    axes.set_xlabel(f"{candidate} minus {baseline}, points ({100 * level:g} % intervals)")
+    axes.set_title(f"{candidate} minus {baseline}")
+    axes.set_xlabel(f"points ({100 * level:g} % intervals)")
     return figure
 
 
-def histogram_figure(title: str, groups: Mapping[str, Sequence[float]], xlabel: str) -> Figure:
-    """Distributions over shared bins, as shares of each group, with the empirical distribution beside it."""
+def spread_figure(plot: SpreadPlot) -> Figure:
+    """Histograms as shares of each group, with the empirical distribution at the bins' ends beside them."""
     figure = Figure(figsize=(PAGE_WIDTH, 2.0), layout="constrained")
     left, right = figure.subplots(1, 2)
-    everything = [value for values in groups.values() for value in values]
-    low, high = min(everything), max(everything)
-    width = (high - low) / 40 or 1.0
-    edges = [low + width * step for step in range(41)]
     colours = [*(look.colour for look in model_looks(["rl", "sft", "base"]).values()), ink(), muted()]
-    for (name, values), colour in zip(groups.items(), colours, strict=False):
-        weights = [1 / len(values)] * len(values)
-        left.hist(values, edges, weights=weights, histtype="step", label=name, color=colour)
-        right.ecdf(values, label=name, color=colour)
-    left.set_title(title)
-    left.set_xlabel(xlabel)
+    for (name, spread), colour in zip(plot.lines.items(), reversed(colours), strict=False):
+        left.stairs(spread.shares, spread.edges, label=name, color=colour, linewidth=1.2)
+        heights = [0.0, *accumulate(spread.shares)]
+        right.step(spread.edges, heights, where="pre", label=name, color=colour)
+    left.set_title(plot.title)
     left.set_ylabel("share")
-    right.set_xlabel(xlabel)
     right.set_ylabel("share at or below")
-    if len(groups) > 1:
-        left.legend()
+    for axes in (left, right):
+        axes.set_xlabel(plot.unit)
+    if len(plot.lines) > 1:
+        right.legend(loc="best")
     return figure
 
 

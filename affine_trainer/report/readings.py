@@ -43,13 +43,16 @@ class EnvironmentResults:
         graded = [m for m in self.models if m.entry["accuracy"].raw is not None]
         best = max((m.entry["accuracy"].raw for m in graded), default=0.0) or 1.0
         step = 88 / max(len(graded) - 1, 1)
-        return [(6 + step * n, 24 - 20 * m.entry["accuracy"].raw / best, m.label) for n, m in enumerate(graded)]
+        return [
+            (6 + step * n, 24 - 20 * m.entry["accuracy"].raw / best, m.label) for n, m in enumerate(graded)
+        ]
 
-    def below_floor(self, entry: Traced) -> bool:
-        """Whether a model solves no more than a policy that does not try, and that policy solves anything."""
+    @property
+    def below_floor(self) -> list[str]:
+        """The models that solve no more than a policy that does not try, where that one solves anything."""
         floor = self.best_floor
-        share = entry["accuracy"].raw
-        return floor is not None and share is not None and share <= floor[1]["accuracy"].raw > 0
+        least = floor[1]["accuracy"].raw if floor else 0.0
+        return [m.label for m in self.models if 0.0 < least >= (m.entry["accuracy"].raw or 0.0)]
 
     @property
     def best_floor(self) -> tuple[str, Traced] | None:
@@ -101,6 +104,17 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoringRow:
+    """What one dated rule profile says of the candidate against one baseline, in one order of commitment."""
+
+    profile: str
+    order: str
+    baseline: str
+    against: Traced
+    share: Traced | None
+
+
+@dataclass(frozen=True, slots=True)
 class Phase:
     """What one stage cost; `tokens` is None where its manifest counts none."""
 
@@ -117,6 +131,14 @@ class Link:
     folder: str
     manifest: Traced
     inputs: tuple[tuple[str, str, bool | None], ...]
+
+    @property
+    def machine(self) -> str:
+        """What it was made on, in words."""
+        device = self.manifest["device"].raw
+        cores, isolation = device.get("cores"), device.get("isolation")
+        parts = [device.get("name"), cores and f"{cores} cores", isolation and f"isolation {isolation}"]
+        return ", ".join(part for part in parts if part)
 
 
 def axis_end(entries: Iterable[Traced]) -> float:
@@ -143,6 +165,29 @@ def verdicts(run: RunFiles) -> list[Verdict]:
         return []
     candidate = str(run.comparison["candidate"]["label"])
     return [Verdict(candidate, label, entry) for label, entry in run.comparison["baselines"].entries()]
+
+
+def scoring_rows(run: RunFiles) -> list[ScoringRow]:
+    """One row a profile, order and baseline; none where the comparison was not replayed under any profile."""
+    replayed = run.comparison.get("scoring") if run.comparison else None
+    if run.comparison is None or replayed is None:
+        return []
+    candidate = str(run.comparison["candidate"]["label"])
+    orders = [
+        (profile, order, found)
+        for profile, entry in replayed.entries()
+        for order, found in members(entry.get("orders"))
+    ]
+    return [
+        ScoringRow(profile, order, baseline, against, found.at("shares", candidate))
+        for profile, order, found in orders
+        for baseline, against in members(found.get("against"))
+    ]
+
+
+def members(item: Traced | None) -> list[tuple[str, Traced]]:
+    """The members of an object that may be missing."""
+    return item.entries() if item is not None else []
 
 
 def headline(found: Sequence[Verdict]) -> str:
@@ -181,7 +226,8 @@ def lineage(run: RunFiles) -> list[Link]:
     """The folders of the run, each with its inputs as (name, path, still as read)."""
     digests = {folder: manifest.digest for folder, (manifest, _) in run.stages.items()}
     return [
-        Link(folder, entry, tuple(_inputs(manifest, digests))) for folder, (manifest, entry) in run.stages.items()
+        Link(folder, entry, tuple(_inputs(manifest, digests)))
+        for folder, (manifest, entry) in run.stages.items()
     ]
 
 
@@ -222,4 +268,5 @@ def _configs(run: RunFiles) -> dict[str, Any]:
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
     if not isinstance(value, dict):
         return {prefix: value}
-    return {key: v for name, part in value.items() for key, v in _flat(part, f"{prefix}.{name}".lstrip(".")).items()}
+    parts = [_flat(part, f"{prefix}.{name}".lstrip(".")) for name, part in value.items()]
+    return {key: leaf for part in parts for key, leaf in part.items()}

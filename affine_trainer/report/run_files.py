@@ -1,4 +1,4 @@
-"""What a run left on disk, read for a report: whatever is missing is left out, whatever is broken is refused."""
+"""What a run left on disk, read for a report: what is missing is left out, what is broken is refused."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RunFiles:
     """Everything a report shows of one run; None or empty where the run has not got that far.
 
     `evaluations` and `episodes` are by model label, `stages` the manifests by folder, in the order of the
-    pipeline; `diagnostics` and `experiments` hold every JSON file there by its name.
+    pipeline, `diagnostics` by the weights they were made with.
     """
 
     name: str
@@ -55,6 +55,7 @@ class RunFiles:
     audit: Traced | None
     leaks: Traced | None
     stages: dict[str, tuple[Manifest, Traced]]
+    plan: Traced | None
     diagnostics: dict[str, Traced]
 
 
@@ -65,7 +66,9 @@ def read_run(name: str) -> RunFiles:
     """
     logs, data = Path("logs", name), Path("data", name)
     if not any(folder.is_dir() for folder in (logs, data, Path("models", name))):
-        raise StageError(f"there is no run {name!r} here (no {logs}): name another, or start one with `affine run`.")
+        raise StageError(
+            f"there is no run {name!r} here (no {logs}): name another, or start one with `affine run`."
+        )
     comparison = _json(logs / "compare" / "comparison.json")
     folders = _evaluated(logs, comparison)
     return RunFiles(
@@ -82,7 +85,8 @@ def read_run(name: str) -> RunFiles:
         audit=_json(data / "audit.json"),
         leaks=_json(logs / "audit" / "audit.json"),
         stages=_stages(name, folders),
-        diagnostics=_all_json(logs / "diagnostics"),
+        plan=_json(logs / "plan" / "plan.json"),
+        diagnostics=_diagnoses(logs / "diagnostics"),
     )
 
 
@@ -123,7 +127,7 @@ def _stages(name: str, folders: dict[str, Path]) -> dict[str, tuple[Manifest, Tr
         Path("data", name),
         *(Path("models", name, leaf) for leaf in TRAINED),
         *folders.values(),
-        *(logs / leaf for leaf in ("compare", "audit", "diagnostics")),
+        *(logs / leaf for leaf in ("compare", "audit", "plan")),
     ]
     found = {}
     for path in paths:
@@ -140,6 +144,11 @@ def _events(path: Path) -> EventLog | None:
 def _all_json(folder: Path) -> dict[str, Traced]:
     paths = [path for path in sorted(folder.glob("*.json")) if path.name != "manifest.json"]
     return {path.stem: found for path in paths if (found := _json(path)) is not None}
+
+
+def _diagnoses(folder: Path) -> dict[str, Traced]:
+    paths = sorted(folder.glob("*/diagnostics.json"))
+    return {path.parent.name: found for path in paths if (found := _json(path)) is not None}
 
 
 def _json(path: Path) -> Traced | None:

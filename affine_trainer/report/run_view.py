@@ -8,23 +8,25 @@ from functools import cached_property
 from markupsafe import Markup
 
 from affine_trainer.report import readings
-from affine_trainer.report.curves import Panel, curve_panels
-from affine_trainer.report.diagnostics import Distribution, distributions
-from affine_trainer.report.plots import curve_figure, histogram_figure, themed_svg
-from affine_trainer.report.readings import EnvironmentResults, Link, Phase, Verdict
+from affine_trainer.report.diagnostics import SpreadPlot, spread_plots
+from affine_trainer.report.plots import curve_figure, spread_figure, themed_svg
+from affine_trainer.report.readings import EnvironmentResults, Link, Phase, ScoringRow, Verdict
 from affine_trainer.report.run_files import RunFiles
 from affine_trainer.report.traced import Traced
+from affine_trainer.report.training_curves import Panel, curve_panels
 
 # What the page shows in places of its own; any other part of a comparison is shown as it is.
-KNOWN_PARTS = frozenset({"schema_version", "candidate", "statistics", "baselines"})
+KNOWN_PARTS = frozenset({"schema_version", "candidate", "statistics", "baselines", "scoring"})
 KNOWN_RESULTS = frozenset(
-    "folder num_tasks num_excluded macro verdict probabilities further_tasks_per_environment per_environment "
-    "slices setting_differences sentence".split()
-)
+    {
+        "folder", "num_tasks", "num_excluded", "macro", "verdict", "probabilities", "per_environment",
+        "slices", "further_tasks_per_environment", "setting_differences", "sentence",
+    }
+)  # fmt: skip
 
 
 class RunView:
-    """Everything of one run that the templates ask for; `prefix` tells its models from those of other runs."""
+    """Everything of one run that the templates ask for; `prefix` tells its models from another run's."""
 
     def __init__(self, run: RunFiles, prefix: str = "", *, first: bool = True) -> None:
         self.run = run
@@ -81,19 +83,18 @@ class RunView:
     @property
     def families(self) -> list[str]:
         """Every family that the data audit counts, in any set."""
-        counts = self.run.audit.get("counts") if self.run.audit else None
-        return list(dict.fromkeys(name for _, part in counts.entries() for name, _ in part.entries())) if counts else []
+        sets = readings.members(self.run.audit.get("counts") if self.run.audit else None)
+        return list(dict.fromkeys(name for _, part in sets for name, _ in part.entries()))
 
     @property
     def leaked(self) -> list[str]:
         """Pairs of sets that must not overlap and do: any with a validation or an evaluation set."""
-        overlaps = self.run.audit.get("overlaps") if self.run.audit else None
-        held_out = [
-            (pair, entry)
-            for pair, entry in (overlaps.entries() if overlaps else [])
-            if "evaluation" in pair or "validation" in pair
+        overlaps = readings.members(self.run.audit.get("overlaps") if self.run.audit else None)
+        return [
+            pair
+            for pair, entry in overlaps
+            if ("evaluation" in pair or "validation" in pair) and any(entry.raw.values())
         ]
-        return [pair for pair, entry in held_out if any(entry.raw.values())]
 
     @property
     def leak_path(self) -> str:
@@ -110,27 +111,29 @@ class RunView:
         return max(stages, key=lambda entry: entry["created"].raw)["packages"] if stages else None
 
     @property
-    def scoring(self) -> list[tuple[str, Traced]]:
-        """Parts of the comparison beyond those that this page knows, as P(win) by rule profile."""
+    def scoring(self) -> list[ScoringRow]:
+        """What each rule profile would say of the candidate."""
+        return readings.scoring_rows(self.run)
+
+    @property
+    def further(self) -> list[tuple[str, Traced]]:
+        """Parts of the comparison that no other place of the page shows."""
         if self.run.comparison is None:
             return []
         parts = [(name, part) for name, part in self.run.comparison.entries() if name not in KNOWN_PARTS]
         for verdict in self.verdicts:
             extra = [(name, part) for name, part in verdict.result.entries() if name not in KNOWN_RESULTS]
-            parts += [(f"{name}: {verdict.candidate} against {verdict.baseline}", part) for name, part in extra]
-        return [(name.replace("_", " "), part) for name, part in parts if part]
-
-    @property
-    def distributions(self) -> list[tuple[Distribution, Markup]]:
-        found = distributions(self.run)
+            parts += [
+                (f"{name}, {verdict.candidate} against {verdict.baseline}", part) for name, part in extra
+            ]
         return [
-            (d, Markup(themed_svg(histogram_figure(d.title, d.groups, d.unit), d.title))) for d in found
+            (name.replace("_", " "), part) for name, part in parts if part and not isinstance(part.raw, str)
         ]
 
     @property
-    def diagnostics(self) -> list[tuple[str, Traced]]:
-        """The diagnostics as they were written, long lists of samples left to the plots and CSV files."""
-        return [(name.replace("_", " "), part) for name, part in self.run.diagnostics.items()]
+    def spreads(self) -> list[tuple[SpreadPlot, Markup]]:
+        plots = spread_plots(self.run)
+        return [(plot, Markup(themed_svg(spread_figure(plot), plot.title))) for plot in plots]
 
     def _lasts(self, panel: Panel) -> list[tuple[str, Traced]]:
         log = self.run.sft if panel.stage == "sft" else self.run.rl

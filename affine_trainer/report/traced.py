@@ -39,15 +39,22 @@ class Traced:
     def columns(self) -> list[str]:
         """The headings of `rows`; the first is empty where the rows are the members of an object."""
         parts = self.raw.values() if isinstance(self.raw, dict) else self.raw
-        names = list(dict.fromkeys(name for part in parts for name in part))
-        return ["", *names] if isinstance(self.raw, dict) else names
+        plain = [
+            name for part in parts for name, value in part.items() if not isinstance(value, (dict, list))
+        ]
+        return ["", *dict.fromkeys(plain)] if isinstance(self.raw, dict) else list(dict.fromkeys(plain))
 
-    def rows(self) -> list[list[Any]] | None:
-        """A table's cells where this is objects of plain values, in a list or by name; None where it is not."""
+    def rows(self, *, drop_nested: bool = False) -> list[list[Any]] | None:
+        """A table's cells where this is objects of plain values, in a list or by name; None where it is not.
+
+        With `drop_nested` members that are no plain values are left out instead.
+        """
         parts = list(self.raw.values()) if isinstance(self.raw, dict) else self.raw
         if not isinstance(parts, list) or not parts or not all(isinstance(part, dict) for part in parts):
             return None
-        if any(isinstance(value, (dict, list)) for part in parts for value in part.values()):
+        if not drop_nested and any(
+            isinstance(value, (dict, list)) for part in parts for value in part.values()
+        ):
             return None
         if isinstance(self.raw, dict):
             return [[name, *map(self[name].get, self.columns()[1:])] for name in self.raw]

@@ -7,6 +7,7 @@
   const $ = (id) => document.getElementById(id);
   const root = document.documentElement;
   const looks = JSON.parse($("looks").textContent);
+  const narrow = () => matchMedia("(max-width: 640px)").matches;
   const chunks = new Map();
   let index, plays, found = [], selected = -1;
 
@@ -137,7 +138,7 @@
     const entry = (await chunk(Math.floor(task / size)))[task % size];
     if (selected !== place || found[place] !== i) return;
     draw(task, entry);
-    if (scroll && matchMedia("(max-width: 640px)").matches) $("detail").scrollIntoView({ behavior: "smooth" });
+    if (scroll && narrow()) $("detail").scrollIntoView({ behavior: "smooth" });
   }
 
   function draw(task, entry) {
@@ -217,7 +218,10 @@
     fill($("f-stop"), index.stops.map((name, i) => [i, name.replace("_", " ")]), "any");
     applyLink(JSON.parse($("index").dataset.start));
     document.querySelectorAll("a[data-filter]").forEach((link) =>
-      link.addEventListener("click", () => applyLink(JSON.parse(link.dataset.filter))));
+      link.addEventListener("click", () => {
+        applyLink(JSON.parse(link.dataset.filter));
+        if (narrow()) setTimeout(() => $("detail").scrollIntoView());
+      }));
     $("filters").addEventListener("input", () => refresh(true));
     $("filters").addEventListener("submit", (event) => event.preventDefault());
     $("list").addEventListener("scroll", () => requestAnimationFrame(drawRows), { passive: true });

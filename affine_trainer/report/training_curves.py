@@ -10,7 +10,7 @@ from affine_trainer.report.run_files import EventLog, RunFiles
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One metric over the steps of a stage; `sparse` ones (validations) are drawn as points joined by dashes."""
+    """One metric over the steps of a stage; `sparse` ones, validations, are drawn as points and dashes."""
 
     metric: str
     label: str
@@ -30,7 +30,7 @@ class Panel:
     lines: tuple[Line, ...]
 
 
-# name, title, note, and (metric, label) of each line; a metric of another prefix than its stage is a validation.
+# Name, title, note, and (metric, label) of each line.
 SFT = (
     ("sft_loss", "SFT loss", "mean negative log-likelihood of a scored token",
      (("sft/train_loss", "training"), ("sft/eval_loss", "validation"))),
