@@ -1,4 +1,4 @@
-"""A small run on disk for tests of the report: evaluations, comparison, events, audit, diagnostics, experiment."""
+"""A small run on disk for tests of the report: everything that a report can show."""
 
 from __future__ import annotations
 
@@ -111,19 +111,20 @@ LEAKS = {
     "held": [{"place": "logs", "tasks": "affine:sat@small", "problems": 21, "leaks": 0}],
     "findings": [],
 }
-HISTOGRAM = {"number": 10, "mean": 0.25, "deviation": 1.5, "share_zero": 0.125, "quantiles": [-1, 0, 1]}
+HISTOGRAM = {"number": 10, "mean": 0.25, "deviation": 1.5, "share_zero": 0.125, "quantiles": [-1, 0, 1],
+             "edges": [-1.0, 0.0, 1.0], "counts": [4, 6]}  # fmt: skip
 DIAGNOSIS = {
     "episodes": 128,
     "tasks": 32,
     "configured": "group",
     "interval": "jackknife over tasks",
     "gradients": {
-        "group": {"task": {name: {"value": value, "lower": 0.0625, "upper": 0.75} for name, value in
-                           (("snr", 0.375), ("noise_scale", 2.5), ("squared_norm", 0.5), ("variance", 1.25))}},
+        "group": {"task": {name: {"value": value, "lower": 0.0625, "upper": 0.75} for name, value in (
+            ("snr", 0.375), ("noise_scale", 2.5), ("squared_norm", 0.5), ("variance", 1.25))}},
         "none": {"silent": "every advantage is 0"},
     },
     "advantages": [
-        {"of": of, "step": "all", "outcome": outcome, **HISTOGRAM, "edges": [-1.0, 0.0, 1.0], "counts": [4, 6]}
+        {"of": of, "step": "all", "outcome": outcome, **HISTOGRAM}
         for of in ("group", "gae")
         for outcome in ("all", "solved", "failed")
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -161,7 +162,10 @@ def themed_svg(figure: Figure, description: str) -> str:
         text = text.replace(placeholder, f"var(--{name})")
     text = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", text)
     text = re.sub(r"^.*?(?=<svg)|<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r' id="(?!p[0-9a-f]{8,}|[mh][0-9a-f]{8,})[^"]*"', "", text)
+    # matplotlib names clips and markers by their contents, which two plots of a page may share.
+    mark = hashlib.sha256(text.encode()).hexdigest()[:6]
+    text = re.sub(r' id="(?![pm][0-9a-f]{8,}")[^"]*"', "", text)
+    text = re.sub(r'(id="|url\(#|href="#)([pm][0-9a-f]{8,})', rf"\1f{mark}-\2", text)
     opening = f'<svg viewBox="{_view_box(text)}" role="img" aria-label="{escape(description)}">'
     return opening + text.partition("<svg")[2].partition(">")[2]
 

@@ -38,7 +38,7 @@ def address(tmp_path_factory) -> str:
 
 @pytest.fixture
 def page(chromium, address):
-    """The page, open at desktop width; a message in its console or a request for another file fails the test."""
+    """The page at desktop width; a message in its console or a request for another file fails the test."""
     tab, trouble = chromium.new_page(viewport=DESKTOP), []
     tab.on("console", lambda message: trouble.append(message.text))
     tab.on("pageerror", lambda error: trouble.append(str(error)))
@@ -65,7 +65,7 @@ def listed(page) -> list[str]:
 
 
 def test_it_opens_on_a_failed_episode_of_the_candidate(page):
-    assert found(page) == "8 of 24 episodes of rl"
+    assert found(page) == "7 of 24 episodes of rl"
     page.wait_for_selector("#detail .side")
     assert page.inner_text("#detail h3") == "affine:sat@small/14"
     assert page.inner_text(".side[data-model=rl] .chip") == "failed"
