@@ -212,7 +212,10 @@ def phases(run: RunFiles) -> list[Phase]:
             continue
         name = f"eval {folder.rpartition('/')[2]}" if manifest.stage == "eval" else manifest.stage
         metrics = entry["metrics"]
-        found.append(Phase(name, seconds, metrics.get("tokens"), metrics.get("tokens_per_second")))
+        rate = metrics.get("tokens_per_second")
+        if rate is None and manifest.stage == "rl" and run.rl is not None:
+            rate = run.rl.last("rl/tokens_per_second")
+        found.append(Phase(name, seconds, metrics.get("tokens"), rate))
     return found
 
 

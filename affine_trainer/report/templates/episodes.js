@@ -117,9 +117,9 @@
     item.setAttribute("role", "option");
     item.setAttribute("aria-selected", place === selected);
     item.dataset.key = index.keys[index.task[i]];
-    const top = make("div");
-    top.append(make("span", "key", index.keys[index.task[i]]), badge(index.outcome[i]));
-    item.append(top, make("span", "why", index.reasons[index.reason[i]]));
+    const below = make("div");
+    below.append(make("span", "why", index.reasons[index.reason[i]]), badge(index.outcome[i]));
+    item.append(make("span", "key", index.keys[index.task[i]]), below);
     item.onclick = () => select(place, true);
     return item;
   }
