@@ -29,7 +29,7 @@ test:
 sandbox:
 	$(PYTHON) -m pytest -m "matrix or not matrix" tests/sandbox
 
-# The report page in headless Chromium; needs `pip install -e ".[browser]"` and a Chromium on the path.
+# The report page in headless Chromium; needs `pip install -e ".[dev]"` and a Chromium on the path.
 browser:
 	$(PYTHON) -m pytest -m browser tests/browser
 

@@ -2,7 +2,7 @@
 
     python benchmarks/report_page.py logs/default/report/report.html
 
-Needs `pip install -e ".[browser]"` and a Chromium on the path (or named in CHROMIUM).
+Needs `pip install -e ".[dev]"` and a Chromium on the path (or named in CHROMIUM).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+MEASURED = ("ready", "filter", "longest frame while scrolling")
 READY = "performance.getEntriesByName('affine-ready')[0].startTime"
 FILTER = """() => {
   const began = performance.now(), box = document.getElementById("f-outcome");
@@ -54,7 +55,7 @@ def main() -> None:
 
 
 def measure(browser: Browser, path: Path) -> tuple[float, float, float]:
-    """Milliseconds from the start of navigation until the viewer is ready, of a filter, and of the worst frame."""
+    """Milliseconds until the viewer is ready, of a filter, and of the worst frame."""
     page: Page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(path.resolve().as_uri())
     page.wait_for_selector("#episodes[data-ready]")

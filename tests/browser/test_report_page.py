@@ -9,7 +9,7 @@ from affine_trainer.config import Config
 from affine_trainer.stages.report import report
 from tests.report_run import write_run
 
-playwright = pytest.importorskip("playwright.sync_api", reason="pip install -e '.[browser]'")
+playwright = pytest.importorskip("playwright.sync_api", reason="pip install -e '.[dev]'")
 
 pytestmark = pytest.mark.browser
 NAMES = ("chromium", "chromium-browser", "google-chrome")
