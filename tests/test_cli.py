@@ -18,7 +18,7 @@ from affine_trainer.errors import StageError
 
 ROOT = Path(__file__).parents[1]
 STEPS = ["collect", "sft", "rl", "eval", "compare"]
-MORE = ["run", "plan", "config", "doctor", "task", "grade", "play"]
+MORE = ["report", "run", "plan", "config", "doctor", "task", "grade", "play"]
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_help_shows_the_five_steps_in_order_in_a_panel_of_their_own(affine):
     assert titles == ["The five steps", "All at once, and looking around", "Options"]
     rows = [line.strip("│ ").split()[:2] for line in lines if line.startswith("│")]
     assert [tuple(row) for row in rows[:5]] == [(name, f"({n})") for n, name in enumerate(STEPS, start=1)]
-    assert [row[0] for row in rows[5:13]] == [*MORE, "sandbox"]
+    assert [row[0] for row in rows[5:14]] == [*MORE, "sandbox"]
 
 
 def test_help_fits_its_width(affine):

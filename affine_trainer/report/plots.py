@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import Any, cast
 
 import matplotlib
 from markupsafe import escape
@@ -57,7 +57,7 @@ def plotting(colours: Mapping[str, str]) -> Iterator[None]:
         "axes.labelcolor": muted,
     }
     chosen |= {name: muted for name in ("axes.edgecolor", "xtick.color", "ytick.color")}
-    with matplotlib.rc_context(chosen | STYLE):
+    with matplotlib.rc_context(cast("Any", chosen | STYLE)):
         yield
 
 
