@@ -5,7 +5,7 @@ SOURCES := affine_trainer scripts tests $(wildcard benchmarks)
 # Other jobs on a shared machine slow down two OpenMP threads up to eightfold; one is not hurt.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: check setup lint types contracts test sandbox e2e format
+.PHONY: check setup lint types contracts test sandbox browser e2e format
 
 check: lint types contracts test e2e
 
@@ -28,6 +28,10 @@ test:
 # The whole corpus of hostile and benign programs, for every kind of user and every level: some minutes.
 sandbox:
 	$(PYTHON) -m pytest -m "matrix or not matrix" tests/sandbox
+
+# The report page in headless Chromium; needs `pip install -e ".[dev]"` and a Chromium on the path.
+browser:
+	$(PYTHON) -m pytest -m browser tests/browser
 
 e2e:
 	PYTHON="$(PYTHON)" ./tests/e2e.sh

@@ -18,7 +18,7 @@ from affine_trainer.errors import StageError
 
 ROOT = Path(__file__).parents[1]
 STEPS = ["collect", "sft", "rl", "eval", "compare"]
-MORE = ["run", "plan", "experiment", "diagnose", "config", "doctor", "task", "grade", "play"]
+MORE = ["report", "run", "plan", "experiment", "diagnose", "config", "doctor", "task", "grade", "play"]
 
 
 @pytest.fixture

@@ -185,6 +185,31 @@ def compare(
 
 
 @app.command(rich_help_panel=MORE)
+def report(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Runs to show; by default the config's."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="By default logs/RUN/report/report.html."),
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option("--figures", metavar="DIR", help="Every plot as .svg and .png, too.")
+    ] = None,
+    tables: Annotated[
+        Path | None, typer.Option("--tables", metavar="DIR", help="Every table as .tex and .md, too.")
+    ] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """One page of a run: the verdict, its evidence, and every episode."""
+    from affine_trainer.stages.report import report as stage
+
+    stage(read_config(config, overrides), tuple(runs or ()), output=output, figures=figures, tables=tables)
+
+
+@app.command(rich_help_panel=MORE)
 def run(
     config: ConfigFile = None,
     overrides: Overrides = None,

@@ -1,0 +1,275 @@
+"""What a report reads out of a run's JSON: the rows behind its plots and tables, every number traced."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from affine_trainer.artifacts import Manifest
+from affine_trainer.report.run_files import RunFiles
+from affine_trainer.report.traced import Traced
+
+UNSEEN = "unseen families"
+PHASES = ("generate", "grade", "score", "update", "validation")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelResult:
+    """One model in one environment."""
+
+    label: str
+    entry: Traced
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentResults:
+    """All models in one environment, and the policies that do not try."""
+
+    name: str
+    unseen: bool
+    models: tuple[ModelResult, ...]
+    floors: tuple[tuple[str, Traced], ...]
+
+    @property
+    def errors(self) -> int:
+        """Plays that could not be graded, of all models."""
+        return sum(model.entry["errors"].raw for model in self.models)
+
+    @property
+    def spark(self) -> list[tuple[float, float, str]]:
+        """A point a graded model in a box of 100 by 28: x by its place, y by its share of the best one's."""
+        graded = [m for m in self.models if m.entry["accuracy"].raw is not None]
+        best = max((m.entry["accuracy"].raw for m in graded), default=0.0) or 1.0
+        step = 88 / max(len(graded) - 1, 1)
+        return [
+            (6 + step * n, 24 - 20 * m.entry["accuracy"].raw / best, m.label) for n, m in enumerate(graded)
+        ]
+
+    @property
+    def below_floor(self) -> list[str]:
+        """The models that solve no more than a policy that does not try, where that one solves anything."""
+        floor = self.best_floor
+        least = floor[1]["accuracy"].raw if floor else 0.0
+        return [m.label for m in self.models if 0.0 < least >= (m.entry["accuracy"].raw or 0.0)]
+
+    @property
+    def best_floor(self) -> tuple[str, Traced] | None:
+        """The trivial policy that solves most."""
+        graded = [floor for floor in self.floors if floor[1]["accuracy"].raw is not None]
+        return max(graded, key=lambda floor: floor[1]["accuracy"].raw, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The candidate against one baseline: the comparison's own sentence, its opening, and its entry."""
+
+    candidate: str
+    baseline: str
+    result: Traced
+
+    @property
+    def opening(self) -> str:
+        """`rl is better than base`, the first clause of the sentence."""
+        return str(self.result["sentence"]).partition(":")[0]
+
+    @property
+    def everywhere(self) -> str:
+        """The sentence's clause on dominance."""
+        return str(self.result["sentence"]).partition("; ")[2].rstrip(".")
+
+    @property
+    def tone(self) -> str:
+        """better, worse or level, as the macro interval lies to zero."""
+        macro = self.result["macro"].raw
+        return "better" if macro["lower"] > 0 else "worse" if macro["upper"] < 0 else "level"
+
+    @property
+    def rows(self) -> list[tuple[str, Traced]]:
+        """Every environment, then the slices of unseen families."""
+        slices = self.result.at("slices", "unseen_families")
+        extra = [(f"{name} ({UNSEEN})", entry) for name, entry in slices.entries()] if slices else []
+        return [*self.result["per_environment"].entries(), *extra]
+
+    @property
+    def reach(self) -> float:
+        """The end of an axis, symmetrical around 0, that holds every environment's interval."""
+        return axis_end(row for _, row in self.rows)
+
+    @property
+    def macro_reach(self) -> float:
+        """The same for the macro interval alone."""
+        return axis_end([self.result["macro"]])
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringRow:
+    """What one dated rule profile says of the candidate against one baseline, in one order of commitment."""
+
+    profile: str
+    order: str
+    baseline: str
+    against: Traced
+    share: Traced | None
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """What one stage cost; `tokens` is None where its manifest counts none."""
+
+    name: str
+    seconds: Traced
+    tokens: Traced | None
+    rate: Traced | None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One folder of the lineage; `intact` says whether each of its inputs is still as it was read."""
+
+    folder: str
+    manifest: Traced
+    inputs: tuple[tuple[str, str, bool | None], ...]
+
+    @property
+    def machine(self) -> str:
+        """What it was made on, in words."""
+        device = self.manifest["device"].raw
+        cores, isolation = device.get("cores"), device.get("isolation")
+        parts = [device.get("name"), cores and f"{cores} cores", isolation and f"isolation {isolation}"]
+        return ", ".join(part for part in parts if part)
+
+
+def axis_end(entries: Iterable[Traced]) -> float:
+    """The least multiple of 5 points that no interval of `entries` goes beyond."""
+    ends = [abs(entry.raw[end]) for entry in entries for end in ("lower", "upper")]
+    return max(0.05, math.ceil(max(ends, default=0.0) * 20 - 1e-9) / 20)
+
+
+def environment_results(run: RunFiles) -> list[EnvironmentResults]:
+    """Every environment that any model was evaluated in, unseen families last."""
+    found = []
+    for unseen in (False, True):
+        parts = {label: _part(summary, unseen) for label, summary in run.evaluations.items()}
+        for name in dict.fromkeys(name for part in parts.values() for name in part):
+            models = tuple(ModelResult(label, part[name]) for label, part in parts.items() if name in part)
+            floors = models[0].entry.get("trivial_policies")
+            found.append(EnvironmentResults(name, unseen, models, tuple(floors.entries() if floors else ())))
+    return found
+
+
+def verdicts(run: RunFiles) -> list[Verdict]:
+    """One verdict a baseline, in the comparison's order; none before `affine compare`."""
+    if run.comparison is None:
+        return []
+    candidate = str(run.comparison["candidate"]["label"])
+    return [Verdict(candidate, label, entry) for label, entry in run.comparison["baselines"].entries()]
+
+
+def scoring_rows(run: RunFiles) -> list[ScoringRow]:
+    """One row a profile, order and baseline; none where the comparison was not replayed under any profile."""
+    replayed = run.comparison.get("scoring") if run.comparison else None
+    if run.comparison is None or replayed is None:
+        return []
+    candidate = str(run.comparison["candidate"]["label"])
+    orders = [
+        (profile, order, found)
+        for profile, entry in replayed.entries()
+        for order, found in members(entry.get("orders"))
+    ]
+    return [
+        ScoringRow(profile, order, baseline, against, found.at("shares", candidate))
+        for profile, order, found in orders
+        for baseline, against in members(found.get("against"))
+    ]
+
+
+def members(item: Traced | None) -> list[tuple[str, Traced]]:
+    """The members of an object that may be missing."""
+    return item.entries() if item is not None else []
+
+
+def headline(found: Sequence[Verdict]) -> str:
+    """All verdicts in one line: `rl is better than base, and is not clearly different from sft`."""
+    openings = [verdict.opening for verdict in found]
+    rest = [text.removeprefix(f"{found[0].candidate} ") for text in openings[1:]]
+    return ", and ".join([*openings[:1], *rest])
+
+
+def confidence_level(run: RunFiles) -> float:
+    """Of the intervals, as the evaluations or the comparison say."""
+    sources = [run.comparison, *run.evaluations.values()]
+    return next(float(s["statistics"]["confidence_level"].raw) for s in sources if s is not None)
+
+
+def phases(run: RunFiles) -> list[Phase]:
+    """Seconds and tokens of each stage, from its manifest."""
+    found = []
+    for folder, (manifest, entry) in run.stages.items():
+        seconds = entry["metrics"].get("seconds")
+        if seconds is None or folder.endswith("rl_final"):  # written by the same run as rl_best
+            continue
+        name = f"eval {folder.rpartition('/')[2]}" if manifest.stage == "eval" else manifest.stage
+        metrics = entry["metrics"]
+        rate = metrics.get("tokens_per_second")
+        if rate is None and manifest.stage == "rl" and run.rl is not None:
+            rate = run.rl.last("rl/tokens_per_second")
+        found.append(Phase(name, seconds, metrics.get("tokens"), rate))
+    return found
+
+
+def rl_phases(run: RunFiles) -> list[tuple[str, Traced]]:
+    """Seconds of RL by what was done in them, summed over its iterations."""
+    totals = [(name, run.rl.total(f"time/{name}")) for name in PHASES] if run.rl else []
+    return [(name, total) for name, total in totals if total is not None]
+
+
+def lineage(run: RunFiles) -> list[Link]:
+    """The folders of the run, each with its inputs as (name, path, still as read)."""
+    digests = {folder: manifest.digest for folder, (manifest, _) in run.stages.items()}
+    return [
+        Link(folder, entry, tuple(_inputs(manifest, digests)))
+        for folder, (manifest, entry) in run.stages.items()
+    ]
+
+
+def config_differences(runs: Sequence[RunFiles]) -> list[tuple[str, list[Any]]]:
+    """Config keys that the runs' stages were made with different values of, with each run's value."""
+    configs = [_configs(run) for run in runs]
+    keys = sorted({key for config in configs for key in config} - {"run"})
+    rows = [(key, [config.get(key, "–") for config in configs]) for key in keys]
+    return [(key, values) for key, values in rows if any(value != values[0] for value in values)]
+
+
+def best_models(run: RunFiles) -> Mapping[str, Traced]:
+    """The macro success of each evaluated model."""
+    found = {label: summary.at("success", "macro") for label, summary in run.evaluations.items()}
+    return {label: macro for label, macro in found.items() if macro is not None}
+
+
+def _part(summary: Traced, unseen: bool) -> dict[str, Traced]:
+    part = summary.at("slices", "unseen_families") if unseen else summary["per_environment"]
+    return dict(part.entries()) if part is not None else {}
+
+
+def _inputs(manifest: Manifest, digests: Mapping[str, str]) -> list[tuple[str, str, bool | None]]:
+    return [
+        (name, item["path"], digests[item["path"]] == item["digest"] if item["path"] in digests else None)
+        for name, item in manifest.inputs.items()
+    ]
+
+
+def _configs(run: RunFiles) -> dict[str, Any]:
+    """The dotted config of a run; the last stage made decides where stages differ."""
+    merged: dict[str, Any] = {}
+    for manifest, _ in run.stages.values():
+        merged.update(_flat(manifest.config))
+    return merged
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    parts = [_flat(part, f"{prefix}.{name}".lstrip(".")) for name, part in value.items()]
+    return {key: leaf for part in parts for key, leaf in part.items()}

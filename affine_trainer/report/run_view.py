@@ -1,0 +1,141 @@
+"""One run as its sections show it: readings, plots and labels side by side, made when a template asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from markupsafe import Markup
+
+from affine_trainer.report import readings
+from affine_trainer.report.diagnostics import SpreadPlot, spread_plots
+from affine_trainer.report.plots import curve_figure, spread_figure, themed_svg
+from affine_trainer.report.readings import EnvironmentResults, Link, Phase, ScoringRow, Verdict
+from affine_trainer.report.run_files import RunFiles
+from affine_trainer.report.traced import Traced
+from affine_trainer.report.training_curves import Panel, curve_panels
+
+# What the page shows in places of its own; any other part of a comparison is shown as it is.
+KNOWN_PARTS = frozenset({"schema_version", "candidate", "statistics", "baselines", "scoring"})
+KNOWN_RESULTS = frozenset(
+    {
+        "folder", "num_tasks", "num_excluded", "macro", "verdict", "probabilities", "per_environment",
+        "slices", "further_tasks_per_environment", "setting_differences", "sentence",
+    }
+)  # fmt: skip
+
+
+class RunView:
+    """Everything of one run that the templates ask for; `prefix` tells its models from another run's."""
+
+    def __init__(self, run: RunFiles, prefix: str = "", *, first: bool = True) -> None:
+        self.run = run
+        self.first = first  # its sections are those that the page's links lead to
+        self.verdicts: list[Verdict] = readings.verdicts(run)
+        self.environments: list[EnvironmentResults] = readings.environment_results(run)
+        self.headline = readings.headline(self.verdicts)
+        self._prefix = prefix
+
+    def label(self, model: str) -> str:
+        """The model's label in the page."""
+        return self._prefix + model
+
+    @property
+    def labels(self) -> list[str]:
+        """Every model of the run, also those that only its comparison names."""
+        named = [label for verdict in self.verdicts for label in (verdict.candidate, verdict.baseline)]
+        return list(dict.fromkeys([*self.run.evaluations, *named]))
+
+    @cached_property
+    def level(self) -> float | None:
+        """The confidence level of the intervals; None where nothing was evaluated."""
+        known = self.run.evaluations or self.run.comparison
+        return readings.confidence_level(self.run) if known else None
+
+    @property
+    def macros(self) -> Mapping[str, Traced]:
+        return readings.best_models(self.run)
+
+    @property
+    def curves(self) -> list[tuple[Panel, Markup, list[tuple[str, Traced]]]]:
+        """Each panel, its plot, and the last value of each of its lines."""
+        return [
+            (panel, Markup(themed_svg(curve_figure(panel), panel.title)), self._lasts(panel))
+            for panel in curve_panels(self.run)
+        ]
+
+    @cached_property
+    def phases(self) -> list[Phase]:
+        return readings.phases(self.run)
+
+    @property
+    def longest(self) -> float:
+        return max(phase.seconds.raw for phase in self.phases) or 1.0
+
+    @cached_property
+    def rl_phases(self) -> list[tuple[str, Traced]]:
+        return readings.rl_phases(self.run)
+
+    @property
+    def longest_rl(self) -> float:
+        return max(total.raw for _, total in self.rl_phases) or 1.0
+
+    @property
+    def families(self) -> list[str]:
+        """Every family that the data audit counts, in any set."""
+        sets = readings.members(self.run.audit.get("counts") if self.run.audit else None)
+        return list(dict.fromkeys(name for _, part in sets for name, _ in part.entries()))
+
+    @property
+    def leaked(self) -> list[str]:
+        """Pairs of sets that must not overlap and do: any with a validation or an evaluation set."""
+        overlaps = readings.members(self.run.audit.get("overlaps") if self.run.audit else None)
+        return [
+            pair
+            for pair, entry in overlaps
+            if ("evaluation" in pair or "validation" in pair) and any(entry.raw.values())
+        ]
+
+    @property
+    def leak_path(self) -> str:
+        return f"logs/{self.run.name}/audit/audit.json"
+
+    @property
+    def lineage(self) -> list[Link]:
+        return readings.lineage(self.run)
+
+    @property
+    def packages(self) -> Traced | None:
+        """The package versions of the stage made last."""
+        stages = [entry for _, entry in self.run.stages.values()]
+        return max(stages, key=lambda entry: entry["created"].raw)["packages"] if stages else None
+
+    @property
+    def scoring(self) -> list[ScoringRow]:
+        """What each rule profile would say of the candidate."""
+        return readings.scoring_rows(self.run)
+
+    @property
+    def further(self) -> list[tuple[str, Traced]]:
+        """Parts of the comparison that no other place of the page shows."""
+        if self.run.comparison is None:
+            return []
+        parts = [(name, part) for name, part in self.run.comparison.entries() if name not in KNOWN_PARTS]
+        for verdict in self.verdicts:
+            extra = [(name, part) for name, part in verdict.result.entries() if name not in KNOWN_RESULTS]
+            parts += [
+                (f"{name}, {verdict.candidate} against {verdict.baseline}", part) for name, part in extra
+            ]
+        return [
+            (name.replace("_", " "), part) for name, part in parts if part and not isinstance(part.raw, str)
+        ]
+
+    @property
+    def spreads(self) -> list[tuple[SpreadPlot, Markup]]:
+        plots = spread_plots(self.run)
+        return [(plot, Markup(themed_svg(spread_figure(plot), plot.title))) for plot in plots]
+
+    def _lasts(self, panel: Panel) -> list[tuple[str, Traced]]:
+        log = self.run.sft if panel.stage == "sft" else self.run.rl
+        found = [(line.label, log.last(line.metric)) for line in panel.lines] if log else []
+        return [(label, last) for label, last in found if last is not None]
