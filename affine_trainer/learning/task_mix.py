@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +16,7 @@ class TaskMix:
     `indices` and `weights` map the name of a set to its task indices and to its share (any positive scale).
     Over a run each set's number of tasks stays within one of its exact share, or within `least` for a set
     whose share of an iteration is smaller than that: it sits out until it is due `least` tasks, so that they
-    are played as one batch. A `curriculum` chooses which tasks they are; without one every task comes once
+    are played as one batch, and some iterations longer where several sets are due at once. A `curriculum` chooses which tasks they are; without one every task comes once
     before any comes again.
     """
 
@@ -63,9 +64,13 @@ class TaskMix:
         rare = [name for name, share in self._shares.items() if share * self._batch_size < self._least]
         if len(rare) == len(self._shares):
             rare = []
-        for name in rare:
-            due = self._shares[name] * after - counts[name] >= self._least
-            if due and sum(counts.values()) + self._least <= after:
+        # Not more of them at once than keeps up with their shares: an iteration of many long plays takes
+        # many times the memory of others.
+        behind = {name: self._shares[name] * after - counts[name] for name in rare}
+        due = sorted((name for name in rare if behind[name] >= self._least), key=lambda name: -behind[name])
+        at_once = math.ceil(sum(self._shares[name] for name in rare) * self._batch_size / self._least)
+        for name in due[:at_once]:
+            if sum(counts.values()) + self._least <= after:
                 counts[name] += self._least
         often = [name for name in counts if name not in rare]
         for drawn in range(sum(counts.values()) + 1, after + 1):

@@ -137,6 +137,15 @@ def test_a_rare_set_sits_out_until_it_fills_a_batch_of_its_own() -> None:
     assert all(abs(totals[name] - 1680 * share / 2.1) <= 8 for name, share in shares.items())
 
 
+def test_rare_sets_that_are_due_together_come_one_after_the_other() -> None:
+    shares = {"a": 10.0, "b": 0.15, "c": 0.15, "d": 0.2}
+    mix = TaskMix(dict.fromkeys(shares, range(10_000)), shares, batch_size=64, seed=0, least=8)
+    drawn = [{name: len(group) for name, group in mix.draw(n).items()} for n in range(105)]
+    assert all(sum(counts.values()) == 64 and len(counts) <= 2 for counts in drawn)
+    totals = {name: sum(counts.get(name, 0) for counts in drawn) for name in shares}
+    assert all(abs(totals[name] - 6720 * share / 10.5) <= 16 for name, share in shares.items())
+
+
 def test_the_mix_of_an_iteration_does_not_depend_on_what_was_drawn_before() -> None:
     indices, weights = {"a": range(30), "b": range(9)}, {"a": 1.0, "b": 1.0}
     one = TaskMix(indices, weights, batch_size=8, seed=3)
