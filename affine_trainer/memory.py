@@ -167,7 +167,8 @@ def _rl(config: Config, model: Architecture, weight_bytes: int) -> dict[str, int
     """Rollouts and updates take turns: the larger of the two is held beside weights and optimiser."""
     rl = config.rl_training
     critic = 16 * (model.hidden_size + 2) * rl.critic_hidden_size
-    rollout = _generation(config, model, rl.rollout_batch_size, weight_bytes)
+    rows = max(rl.rollout_batch_size, rl.vine_batch_size if rl.advantage == "vine" else 0)
+    rollout = _generation(config, model, rows, weight_bytes)
     update = _backward(config, model, rl.micro_batch_size)
     phase = max(rollout, update, key=lambda parts: sum(parts.values()))
     states = _states(config, model, weight_bytes)

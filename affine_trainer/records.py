@@ -162,7 +162,8 @@ class Conversation:
 
     `token_ids` holds prompt, completions and observations in order; `action_mask` is 1 on sampled tokens.
     Endpoint and scripted policies leave both empty. `cache` belongs to the policy, which need not keep one
-    for a conversation that does not go on. `environment` is for scripted players alone, who may look at it.
+    for a conversation that does not go on. The last `begun` tokens are the beginning of a reply that the
+    policy is to finish. `environment` is for scripted players alone, who may look at it.
     """
 
     messages: list[Message]
@@ -172,6 +173,7 @@ class Conversation:
     task: Task | None = None
     cache: object | None = None
     goes_on: bool = False
+    begun: int = 0
     environment: Environment | None = None
 
 
@@ -184,9 +186,34 @@ class Policy(Protocol):
     def reply(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[Completion]:
         """Answer every conversation's last message, in order, as one synchronous batch.
 
-        Appends the assistant message to each conversation, and its tokens where the policy has them.
+        Appends the assistant message to each conversation, and its tokens where the policy has them. Where a
+        reply is begun already it is finished, and the completion is the whole of it.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a play can go on from: at the start of a turn, or inside a reply.
+
+    `messages` end with what is to be answered; `token_ids`, `action_mask` and `logprobs` are what the policy
+    holds of them so far, the last `begun` tokens being the beginning of a reply. `snapshot` is the
+    environment after `num_turns` replies, which last showed `observation`; without one the play has not
+    begun. `before` are these turns, for who pays by whole plays. `cache` is the policy's own, of
+    these tokens, and need not be there.
+    """
+
+    task: Task
+    messages: tuple[Message, ...]
+    token_ids: tuple[int, ...] = ()
+    action_mask: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    begun: int = 0
+    observation: str = ""
+    snapshot: bytes | None = None
+    num_turns: int = 0
+    before: tuple[Turn, ...] = ()
+    cache: object | None = None
 
 
 @dataclass(slots=True)
@@ -215,6 +242,8 @@ class Episode:
     num_completion_tokens: int
     seconds: float
     conversation: Conversation | None = None  # kept for RL only, never written
+    states: tuple[State, ...] = ()  # where each turn began; kept for RL only, never written
+    state_values: dict[int, float] | None = None  # V at the first token sampled from a state, by its position
     difficulty: float | None = None  # the task's, for breakdowns
 
 

@@ -5,31 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
+from affine_trainer.one_play import OnePlay, advance, begin, conversation_at
 from affine_trainer.records import (
     MAX_OPEN_CHUNKS,
     Completion,
-    Conversation,
-    Environment,
     Episode,
-    Grade,
-    Message,
     Policy,
     Sampling,
-    StopReason,
-    Task,
+    State,
     TaskGroup,
     TaskSet,
-    Turn,
     seed_from,
 )
 
 MAX_THREADS = 16  # of each environment
-
-# What an environment raises for reasons that lie outside the reply: processes, sockets, simulators.
-ENVIRONMENT_FAILURES = (OSError, RuntimeError, ValueError, LookupError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +56,7 @@ def play(
     skip: int = 0,
     on_chunk: Callable[[list[Episode]], None] | None = None,
     keep_conversation: bool = False,
+    keep_states: bool = False,
 ) -> list[list[Episode]]:
     """Play every task once; the episodes of each group in the order of its tasks.
 
@@ -76,9 +69,76 @@ def play(
 
     An environment that fails gives an episode without a grade. `seconds` is an episode's share of its batches
     plus its environment's own time. `keep_conversation` leaves token ids, action mask and log-probs on the
-    episodes.
+    episodes, `keep_states` the states at which each turn began, for `continue_from`.
     """
+    starts = [[State(task, task.prompt) for task in group.tasks] for group in groups]
     plan = chunk_plan(groups, chunk_size)[skip:]
+    keep = _Keep(keep_conversation, keep_states)
+    return _play_plan(groups, starts, plan, _Player(policy, sampling, seed, keep), on_chunk)
+
+
+@dataclass(frozen=True, slots=True)
+class StateGroup:
+    """States of one environment and family, which share chunks."""
+
+    task_set: TaskSet
+    states: Sequence[State]
+
+
+def continue_from(
+    groups: Sequence[StateGroup],
+    policy: Policy,
+    sampling: Sampling,
+    *,
+    n: int,
+    seed: int,
+    chunk_size: int,
+    keep_conversation: bool = False,
+) -> list[list[list[Episode]]]:
+    """Play on from every state `n` times, to the end; for each group and state the `n` episodes.
+
+    By the rules of `play`: chunks of `chunk_size` episodes, rounded to whole states, each turn's replies one
+    batch, seeds by chunk and turn. What a state's continuations have in common is read once (policies/
+    open_rows.py). An episode's turns are those behind the state, the first of them with its whole reply; its
+    conversation holds all. AffineError where an environment cannot go back to a state.
+    """
+    starts = [[state for state in group.states for _ in range(n)] for group in groups]
+    tasks = [
+        TaskGroup(group.task_set, [state.task for state in states])
+        for group, states in zip(groups, starts, strict=True)
+    ]
+    plan = chunk_plan(tasks, max(n, chunk_size - chunk_size % n))
+    player = _Player(policy, sampling, seed, _Keep(keep_conversation, states=False))
+    played = _play_plan(tasks, starts, plan, player)
+    return [[found[at : at + n] for at in range(0, len(found), n)] for found in played]
+
+
+@dataclass(frozen=True, slots=True)
+class _Keep:
+    """What stays on the episodes for RL."""
+
+    conversation: bool
+    states: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Player:
+    """Who plays, how its replies are drawn, and what is kept of them."""
+
+    policy: Policy
+    sampling: Sampling
+    seed: int
+    keep: _Keep
+
+
+def _play_plan(
+    groups: Sequence[TaskGroup],
+    starts: Sequence[Sequence[State]],
+    plan: Sequence[Place],
+    player: _Player,
+    on_chunk: Callable[[list[Episode]], None] | None = None,
+) -> list[list[Episode]]:
+    """Play the chunks of `plan` from their `starts`; the episodes of each group in order."""
     episodes: list[list[Episode]] = [[] for _ in groups]
     with ExitStack() as stack:
         pools = [
@@ -87,8 +147,7 @@ def play(
         ]
         stack.callback(lambda: [pool.shutdown(wait=False, cancel_futures=True) for pool in pools])
         chunks = [
-            _Chunk(groups[at.group], at, pools[at.group], policy, sampling, seed, keep_conversation)
-            for at in plan
+            _Chunk(groups[at.group], starts[at.group][at.tasks], at, pools[at.group], player) for at in plan
         ]
         for chunk in _in_order(chunks):
             finished = chunk.episodes()
@@ -127,36 +186,16 @@ def _next_with_room(waiting: Sequence[_Chunk], open_chunks: Sequence[_Chunk]) ->
     return None
 
 
-@dataclass(slots=True)
-class _Play:
-    """One episode while it is played."""
-
-    task: Task
-    conversation: Conversation
-    environment: Environment | None = None
-    observation: str = ""
-    turns: list[Turn] = field(default_factory=list)
-    stop_reason: StopReason | None = None
-    error: str | None = None
-    seconds: float = 0.0
-    grade: Grade | None = None
-
-    def fail(self, error: Exception) -> None:
-        self.stop_reason, self.error = "error", f"{type(error).__name__}: {error}"
-
-
 @dataclass(slots=True, eq=False)
 class _Chunk:
-    """Tasks that are played side by side: environments step, the policy answers, and so on by turns."""
+    """Plays that go on side by side: environments step, the policy answers, and so on by turns."""
 
     group: TaskGroup
+    starts: Sequence[State]
     place: Place
     pool: ThreadPoolExecutor
-    policy: Policy
-    sampling: Sampling
-    seed: int
-    keep_conversation: bool
-    plays: list[_Play] = field(default_factory=list)
+    player: _Player
+    plays: list[OnePlay] = field(default_factory=list)
     pending: list[Future[None]] = field(default_factory=list)
     turn: int = 0
     finished: bool = False
@@ -167,10 +206,10 @@ class _Chunk:
 
     def start(self) -> None:
         goes_on = self.group.task_set.max_turns > 1
-        for task in self.group.tasks[self.place.tasks]:
-            conversation = Conversation(list(task.prompt), task=task, goes_on=goes_on)
-            self.plays.append(_Play(task, conversation))
-        self.pending = [self.pool.submit(_begin, game, self.group.task_set) for game in self.plays]
+        for state in self.starts:
+            conversation = conversation_at(state, goes_on)
+            self.plays.append(OnePlay(state, conversation, self.player.keep.states))
+        self.pending = [self.pool.submit(begin, game, self.group.task_set) for game in self.plays]
 
     @property
     def is_ready(self) -> bool:
@@ -186,18 +225,20 @@ class _Chunk:
         if not games:
             self.finished = True
             return True
-        last = self.turn + 1 == self.group.task_set.max_turns
+        most = self.group.task_set.max_turns
         for game, completion in zip(games, self._replies(games), strict=True):
-            self.pending.append(self.pool.submit(_advance, game, completion, last))
+            last = game.num_turns + 1 >= most
+            self.pending.append(self.pool.submit(advance, game, completion, last))
         self.turn += 1
         return False
 
-    def _replies(self, games: Sequence[_Play]) -> list[Completion]:
-        parts = (self.seed, self.group.task_set.env, self.place.number, *([self.turn] if self.turn else []))
+    def _replies(self, games: Sequence[OnePlay]) -> list[Completion]:
+        player = self.player
+        parts = (player.seed, self.group.task_set.env, self.place.number, *([self.turn] if self.turn else []))
         began = time.perf_counter()
-        most = min(self.sampling.max_new_tokens, self.group.task_set.max_reply_tokens)
-        sampling = replace(self.sampling, max_new_tokens=most, seed=seed_from(*parts))
-        completions = self.policy.reply([game.conversation for game in games], sampling)
+        most = min(player.sampling.max_new_tokens, self.group.task_set.max_reply_tokens)
+        sampling = replace(player.sampling, max_new_tokens=most, seed=seed_from(*parts))
+        completions = player.policy.reply([game.conversation for game in games], sampling)
         share = (time.perf_counter() - began) / len(games)
         for game in games:
             game.seconds += share
@@ -209,12 +250,12 @@ class _Chunk:
         self.plays = []
         return episodes
 
-    def _episode(self, game: _Play) -> Episode:
+    def _episode(self, game: OnePlay) -> Episode:
         conversation = game.conversation
         return Episode(
             task_key=game.task.key,
             content_sha256=game.task.content_sha256,
-            policy=self.policy.name,
+            policy=self.player.policy.name,
             turns=game.turns,
             grade=game.grade,
             stop_reason=game.stop_reason or "turn_limit",
@@ -222,73 +263,7 @@ class _Chunk:
             num_prompt_tokens=len(conversation.token_ids) - sum(conversation.action_mask),
             num_completion_tokens=sum(turn.num_tokens for turn in game.turns),
             seconds=game.seconds,
-            conversation=conversation if self.keep_conversation else None,
+            conversation=conversation if self.player.keep.conversation else None,
+            states=tuple(game.states),
             difficulty=game.task.difficulty,
         )
-
-
-def _begin(game: _Play, task_set: TaskSet) -> None:
-    """Start the environment and ask what it shows first."""
-    began = time.perf_counter()
-    try:
-        game.environment = task_set.start(game.task)
-        game.conversation.environment = game.environment
-        game.observation = game.environment.observe()
-        if game.observation:
-            game.conversation.messages.append(Message("user", game.observation))
-    except ENVIRONMENT_FAILURES as error:
-        game.fail(error)
-    game.seconds += time.perf_counter() - began
-    if game.stop_reason is not None:
-        _conclude(game)
-
-
-def _advance(game: _Play, completion: Completion, last: bool) -> None:
-    """Let the environment play one reply; what it shows becomes the next user message, or the play ends."""
-    if completion.stop == "context":
-        game.stop_reason = "token_limit"
-    else:
-        _step(game, completion)
-    if last and game.stop_reason is None:
-        game.stop_reason = "turn_limit"
-    if game.stop_reason is not None:
-        _conclude(game)
-
-
-def _step(game: _Play, completion: Completion) -> None:
-    assert game.environment is not None
-    began = time.perf_counter()
-    try:
-        step = game.environment.step(completion.text)
-    except ENVIRONMENT_FAILURES as error:
-        game.fail(error)
-        return
-    finally:
-        game.seconds += time.perf_counter() - began
-    info = {**step.info, "stop": completion.stop}
-    game.turns.append(Turn(game.observation, completion.text, step.reward, len(completion.token_ids), info))
-    if step.terminated or step.truncated:
-        game.stop_reason = "terminated" if step.terminated else "turn_limit"
-        return
-    game.observation = step.observation
-    game.conversation.messages.append(Message("user", step.observation))
-
-
-def _conclude(game: _Play) -> None:
-    """Grade the play, or note why it has no grade; the environment is closed either way."""
-    game.conversation.cache = game.conversation.environment = None
-    if game.environment is None:
-        return
-    began = time.perf_counter()
-    try:
-        if game.error is None:
-            game.grade = game.environment.grade()
-    except ENVIRONMENT_FAILURES as error:
-        game.fail(error)
-    with suppress(*ENVIRONMENT_FAILURES):  # a grade stands even where the environment cannot be closed
-        game.environment.close()
-    game.environment = None
-    game.seconds += time.perf_counter() - began
-    if game.grade is None and game.error is None:
-        told = game.turns[-1].info.get("error") if game.turns else None
-        game.stop_reason, game.error = "error", str(told or "the environment gave no grade")

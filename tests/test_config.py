@@ -202,8 +202,21 @@ hardware: {device: cuda}
             "advantage: baseline needs a critic that learns; set vf_coef above 0, as in 0.5",
         ),
         (
-            "rl_training: {advantage: vine}",
-            "rl_training.advantage: expected gae, group or baseline, got 'vine'",
+            "rl_training: {advantage: critic}",
+            "rl_training.advantage: expected gae, group, baseline or vine, got 'critic'",
+        ),
+        (
+            "rl_training: {min_rollouts: 17}",
+            "min_rollouts (17) must be at most max_rollouts (16)",
+        ),
+        (
+            "rl_training: {advantage: vine, oversampling: 1, gae_level: token}",
+            "advantage: vine discounts by turns",
+        ),
+        (
+            "rl_training: {advantage: vine, oversampling: 1}\n"
+            "data: {agentgym: {base_urls: {webshop: 'http://localhost:1'}}}",
+            "which a server cannot do; take webshop out of data.agentgym.base_urls",
         ),
         (
             "rl_training: {micro_batch_size: 48}",

@@ -1,6 +1,7 @@
 """config.yaml as types: `load_config` reads a file, `Config()` alone is the embedded default."""
 
 from affine_trainer.config.experiment import Cell, Experiment, check_overlay, load_experiment
+from affine_trainer.config.flat import flatten
 from affine_trainer.config.loading import load_config, resolved_yaml
 from affine_trainer.config.sections import (
     AffineDataConfig,
@@ -17,7 +18,6 @@ from affine_trainer.config.sections import (
     SingleTurnEnvironment,
     TrackingConfig,
     TrainingConfig,
-    flatten,
 )
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -178,9 +178,22 @@ class RLConfig(Section):
     gamma: float = Field(default=0.99, ge=0.0, le=1.0)
     gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0)
     gae_level: Literal["turn", "token"] = "turn"
-    advantage: Literal["gae", "group", "baseline"] = Field(
-        default="group", description="against the critic, the task's other episodes, or a number a turn"
+    advantage: Literal["gae", "group", "baseline", "vine"] = Field(
+        default="group",
+        description="against the critic, the task's other episodes, a number a turn, or fresh continuations",
     )
+    vine_rollouts: int = Field(default=9, ge=1, le=1024, description="continuations of a state")
+    vine_max_states: int = Field(default=8, ge=1, le=4096, description="an episode; more are merged")
+    vine_batch_size: int = Field(default=256, ge=1, le=65536, description="continuations played together")
+    adaptive_rollouts: Literal["fixed", "adaptive", "adaptive_mle"] = Field(
+        default="fixed", description="always as many continuations, or until the success rate is known"
+    )
+    min_rollouts: int = Field(default=4, ge=1, le=1024, description="and between looks; adaptive only")
+    max_rollouts: int = Field(default=16, ge=1, le=1024, description="adaptive only")
+    target_ci_width: float = Field(default=0.5, gt=0.0, le=1.0, description="of the rate's interval")
+    ci_method: Literal["wilson", "jeffreys"] = "wilson"
+    ci_level: float = Field(default=0.95, gt=0.0, lt=1.0)
+    allow_full_rollouts: bool = Field(default=False, description="run a plan that can never stop early")
     normalize_advantages: Literal["batch", "ema", "scale", "none"] = "scale"
     advantage_ema_decay: float = Field(default=0.99, ge=0.0, lt=1.0, description="an iteration")
     advantage_ema_center: bool = Field(default=False, description="ema takes the running mean off too")
@@ -254,6 +267,15 @@ class RLConfig(Section):
             )
         if self.advantage == "group" and self.samples_per_task < 2:
             raise ValueError("advantage: group compares a task's episodes; give samples_per_task at least 2")
+        if self.min_rollouts > self.max_rollouts:
+            raise ValueError(
+                f"min_rollouts ({self.min_rollouts}) must be at most max_rollouts ({self.max_rollouts})"
+            )
+        if self.advantage == "vine" and self.gae_level == "token" and self.gamma < 1.0:
+            raise ValueError(
+                "advantage: vine discounts by turns, for its steps lie inside them; set gae_level to turn, "
+                "or gamma to 1"
+            )
         if self.oversampling > 1.0 and self.advantage != "group":
             raise ValueError(
                 "oversampling picks tasks whose episodes differ, for advantage: group; set it to 1"
@@ -347,6 +369,17 @@ class Config(Section):
     sandbox: SandboxConfig = SandboxConfig()
 
     @model_validator(mode="after")
+    def _what_is_valued_can_go_back(self) -> Config:
+        served = [n for n in self.data.agentgym.environments if n in self.data.agentgym.base_urls]
+        if self.rl_training.advantage == "vine" and served:
+            raise ValueError(
+                "rl_training.advantage: vine puts environments back into earlier states, "
+                "which a server cannot do; take "
+                f"{', '.join(served)} out of data.agentgym.base_urls or data.agentgym.environments"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _curriculum_can_end(self) -> Config:
         rl, most = self.rl_training, self.data.agentgym.max_rounds
         limited = rl.enable_curriculum and "rounds" in rl.curriculum_limits
@@ -365,16 +398,3 @@ class Config(Section):
         except ValueError as error:
             raise ValueError(f"rl_training.{error}, or {{}} for the shares of data") from error
         return self
-
-
-def flatten(config: BaseModel) -> dict[str, Any]:
-    """Every value under its dotted key, e.g. {"training.lora_r": 64}; JSON types only."""
-    return dict(_leaves("", config.model_dump(mode="json")))
-
-
-def _leaves(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from _leaves(f"{prefix}.{key}" if prefix else key, item)
-    else:
-        yield prefix, value

@@ -17,6 +17,7 @@ from affine_trainer.learning.advantages import (
     turn_starts,
 )
 from affine_trainer.learning.experience import Experience
+from affine_trainer.learning.vine import step_advantages
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,12 @@ class Group(Gae):
             advantages = group_standard_scores(*group, divide=divide)
         else:
             advantages = group_advantages(*group)
+        return Estimate(advantages, self._returns(experience, values))
+
+    def _returns(self, experience: Experience, values: Tensor | None) -> Tensor:
         if values is None:
-            returns = experience.rewards.sum(dim=1, keepdim=True) * experience.action_mask
-        else:
-            returns = self._gae(experience, values)[1]
-        return Estimate(advantages, returns)
+            return experience.rewards.sum(dim=1, keepdim=True) * experience.action_mask
+        return self._gae(experience, values)[1]
 
 
 class Baseline:
@@ -123,10 +125,29 @@ class Baseline:
         return Estimate(torch.where(actions, returns - baseline, 0.0), returns)
 
 
+class Vine(Group):
+    """Against the Monte-Carlo values of the states between steps (VinePPO); learning/vine.py makes them.
+
+    A critic that is there all the same learns the returns of GAE, and is only measured.
+    """
+
+    def __call__(self, experience: Experience, values: Tensor | None) -> Estimate:
+        assert experience.state_values is not None, "the episodes come with the values of their states"
+        advantages = step_advantages(
+            experience.rewards,
+            experience.state_values,
+            experience.action_mask,
+            experience.turn_end,
+            gamma=self._rl.gamma,
+        )
+        return Estimate(advantages, self._returns(experience, values))
+
+
 ESTIMATORS: dict[str, Callable[[RLConfig], AdvantageEstimator]] = {
     "gae": Gae,
     "group": Group,
     "baseline": Baseline,
+    "vine": Vine,
 }
 
 

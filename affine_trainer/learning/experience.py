@@ -23,7 +23,8 @@ class Experience:
     the one that the hidden state at t predicts. `lengths` (B,) counts the tokens of each row; `cut_off` (B,)
     marks the rows whose episode was truncated rather than terminated. Rows with the same number in `groups`
     (B,) begin with the same prompt of `prompt_lengths` (B,) tokens, which the model then reads once. `tasks`
-    (B,) numbers the task that each row played.
+    (B,) numbers the task that each row played. `state_values` (B, T), where the episodes have them, is the
+    Monte-Carlo value of each state at the first token sampled from it, and NaN elsewhere.
     """
 
     token_ids: Tensor
@@ -36,6 +37,7 @@ class Experience:
     prompt_lengths: Tensor
     groups: Tensor
     tasks: Tensor
+    state_values: Tensor | None = None
 
     @property
     def num_episodes(self) -> int:
@@ -66,6 +68,7 @@ def pack_episodes(episodes: Sequence[Episode], pad_id: int) -> Experience:
         prompt_lengths=torch.tensor([row.prompt_length for row in rows]),
         groups=torch.tensor(_groups(rows)),
         tasks=torch.tensor(_numbered([episode.task_key for episode in episodes])),
+        state_values=_state_values(episodes, max(len(row.token_ids) for row in rows) - 1),
     )
 
 
@@ -124,6 +127,16 @@ def _row(episode: Episode) -> _Row:
         turn_end=turn_end,
         cut_off=episode.stop_reason in CUT_OFF,
     )
+
+
+def _state_values(episodes: Sequence[Episode], width: int) -> Tensor | None:
+    if all(episode.state_values is None for episode in episodes):
+        return None
+    found = torch.full((len(episodes), width), float("nan"))
+    for row, episode in zip(found, episodes, strict=True):
+        for position, value in (episode.state_values or {}).items() if _is_usable(episode) else ():
+            row[position - 1] = value
+    return found
 
 
 def _empty_row(pad_id: int) -> _Row:

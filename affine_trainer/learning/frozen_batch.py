@@ -41,6 +41,8 @@ def freeze(
     for name in ESTIMATORS:
         if name == "group" and rl.samples_per_task < 2:
             continue
+        if name == "vine" and experience.state_values is None:
+            continue
         estimator = ESTIMATORS[name](rl)
         if estimator.needs_critic and values is None:
             continue

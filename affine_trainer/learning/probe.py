@@ -40,6 +40,8 @@ class Cost:
 class Probe:
     """Seconds to score one episode that is learned from, and seconds of one optimiser step.
 
+    To score an episode includes the continuations that value its states, where advantages are made of them.
+
     Both are scaled by `tokens_ratio`, the run's tokens an episode in parts of those of the measured step.
     """
 
@@ -81,11 +83,14 @@ def measure(config: Config, practice: Practice, open_trainer: OpenTrainer, scrat
         groups = rollouts.practise(_sample(practice, config), rl.num_rollouts - 1)
         probe.costs |= _costs(groups, clock)
         chosen = _in_proportion(groups, wanted, rl.mini_batch_size // rl.samples_per_task, config)
+        if rl.advantage == "vine":
+            chosen, _ = rollouts.value(chosen, rl.num_rollouts - 1, policy.text_of)
         probe.tokens_ratio = _expected_tokens(probe, wanted) / fmean(map(_num_tokens, chosen))
         return chosen
 
     def report(finished: int, metrics: dict[str, float]) -> None:
-        probe.score_seconds = probe.tokens_ratio * metrics["time/score"] / rl.mini_batch_size
+        seconds = metrics["time/score"] + metrics.get("time/values", 0.0)
+        probe.score_seconds = probe.tokens_ratio * seconds / rl.mini_batch_size
 
     hooks = RunHooks(collect, lambda finished: 0.0, report)
     trainer, policy = open_trainer(config.model_copy(update={"rl_training": once}), scratch, hooks, clock)

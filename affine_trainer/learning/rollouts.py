@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from statistics import fmean, pstdev
 
@@ -10,19 +11,22 @@ from affine_trainer.config import Config
 from affine_trainer.learning.curriculum import Curriculum
 from affine_trainer.learning.diagnostics import PhaseClock
 from affine_trainer.learning.reward_function import RewardFunction
+from affine_trainer.learning.rollout_plan import plan_of
 from affine_trainer.learning.task_mix import TaskMix
+from affine_trainer.learning.vine import monte_carlo_values, value_episodes
 from affine_trainer.records import (
     Completion,
     Conversation,
     Episode,
     Policy,
     Sampling,
+    State,
     Task,
     TaskGroup,
     TaskSet,
     seed_from,
 )
-from affine_trainer.rollout import play
+from affine_trainer.rollout import StateGroup, continue_from, play
 
 
 class TimedPolicy:
@@ -59,6 +63,7 @@ class Rollouts:
         reward: RewardFunction | None = None,
     ) -> None:
         self._policy = TimedPolicy(policy, clock)
+        self._untimed = policy
         self._task_sets = task_sets
         self._mix = mix
         self._validation = {name: task_sets[name].tasks(indices) for name, indices in validation.items()}
@@ -66,6 +71,7 @@ class Rollouts:
         self._clock = clock
         self._curriculum = curriculum
         self._reward = reward
+        self._practised: dict[str, TaskSet] = {}
 
     def collect(self, iteration: int) -> dict[str, list[Episode]]:
         """The episodes of one iteration by environment, with their token ids and log-probabilities."""
@@ -78,7 +84,6 @@ class Rollouts:
     def practise(self, drawn: Mapping[str, Sequence[int]], iteration: int) -> dict[str, list[Episode]]:
         """`samples_per_task` episodes of each drawn task, as they are played and paid in `iteration`."""
         rl = self._config.rl_training
-        sampling = Sampling(rl.temperature, rl.top_p, self._config.model.max_new_tokens, seed=0)
         tasks = {
             name: [t for t in self._task_sets[name].tasks(indices) for _ in range(rl.samples_per_task)]
             for name, indices in drawn.items()
@@ -88,14 +93,63 @@ class Rollouts:
             task_sets = {
                 name: self._curriculum.shortened(found, name, iteration) for name, found in task_sets.items()
             }
+        self._practised = {f"{found.env}@{found.family}": found for found in task_sets.values()}
         seed = seed_from(self._config.seed, "rollouts", iteration)
-        episodes = self._play(tasks, task_sets, sampling, seed)
+        keep = rl.advantage == "vine"
+        episodes = self._play(tasks, task_sets, self._sampling, seed, keep_states=keep)
         if not self._reward:
             return episodes
         return {
             name: [self._reward.pay(*pair) for pair in zip(tasks[name], group, strict=True)]
             for name, group in episodes.items()
         }
+
+    def value(
+        self, episodes: Sequence[Episode], iteration: int, text_of: Callable[[Sequence[int]], str]
+    ) -> tuple[list[Episode], dict[str, float]]:
+        """Episodes of the last `practise` with the Monte-Carlo values of their states, and what that took.
+
+        Continuations are sampled, limited and paid as the episodes were. `text_of` decodes token ids.
+        """
+        rl, names = self._config.rl_training, [e.task_key.rpartition("/")[0] for e in episodes]
+        groups = {name: [e for e, of in zip(episodes, names, strict=True) if of == name] for name in names}
+        seed = seed_from(self._config.seed, "rollouts", iteration)
+        with self._clock.phase("values"):
+            valued, metrics = value_episodes(
+                [(self._practised[name], found) for name, found in groups.items()],
+                text_of,
+                lambda states: monte_carlo_values(
+                    states,
+                    self._continue,
+                    plan_of(rl),
+                    unbiased=rl.adaptive_rollouts != "adaptive_mle",
+                    gamma=rl.gamma,
+                    seed=seed,
+                ),
+                most=rl.vine_max_states,
+            )
+        remaining = {name: iter(found) for name, found in zip(groups, valued, strict=True)}
+        return [next(remaining[name]) for name in names], metrics
+
+    def _continue(self, groups: Sequence[StateGroup], n: int, seed: int) -> list[list[list[Episode]]]:
+        size = self._config.rl_training.vine_batch_size
+        played = continue_from(groups, self._untimed, self._sampling, n=n, seed=seed, chunk_size=size)
+        return [
+            [[self._paid(at, e) for e in found] for at, found in zip(group.states, of_states, strict=True)]
+            for group, of_states in zip(groups, played, strict=True)
+        ]
+
+    def _paid(self, state: State, episode: Episode) -> Episode:
+        """A continuation with what the user's reward function, if there is one, pays it in the whole play."""
+        if not self._reward:
+            return episode
+        paid = self._reward.pay(state.task, replace(episode, turns=[*state.before, *episode.turns]))
+        return replace(paid, turns=paid.turns[len(state.before) :])
+
+    @property
+    def _sampling(self) -> Sampling:
+        rl = self._config.rl_training
+        return Sampling(rl.temperature, rl.top_p, self._config.model.max_new_tokens, seed=0)
 
     def validate(self) -> dict[str, list[Episode]]:
         """Greedy episodes of the fixed validation tasks by environment."""
@@ -108,6 +162,8 @@ class Rollouts:
         task_sets: Mapping[str, TaskSet],
         sampling: Sampling,
         seed: int,
+        *,
+        keep_states: bool = False,
     ) -> dict[str, list[Episode]]:
         with self._clock.phase("grade", without="generate"):
             episodes = play(
@@ -117,6 +173,7 @@ class Rollouts:
                 seed=seed,
                 chunk_size=self._config.rl_training.rollout_batch_size,
                 keep_conversation=True,
+                keep_states=keep_states,
             )
         return dict(zip(tasks, episodes, strict=True))
 

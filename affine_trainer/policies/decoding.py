@@ -72,9 +72,10 @@ def decode(
 ) -> list[Decoded]:
     """Sample one continuation of every prompt until a stop token or `sampling.max_new_tokens`.
 
-    A pure function of its arguments: batches of the same prompts and seed give the same tokens. `keep_read`
-    leaves what the model has read on the results, where its cache allows, for the next turn to begin with.
-    AffineError when the model gives NaN.
+    The beginning of a reply that a prompt ends with counts against the limit. A pure function of its
+    arguments: batches of the same prompts and seed give the same tokens. `keep_read` leaves what the model
+    has read on the results, where its cache allows, for the next turn to begin with. AffineError when the
+    model gives NaN.
     """
     results = [Decoded() for _ in prompts]
     open_rows = OpenRows(model, prompts, pad_id, keep_read=keep_read)
@@ -91,12 +92,12 @@ def decode(
         keep = []
         for place, (row, token, logprob) in enumerate(sampled):
             result = results[row]
-            if result.stopped:
+            if result.stopped or step + prompts[row].begun >= sampling.max_new_tokens:
                 continue
             result.token_ids.append(token)
             result.logprobs.append(logprob)
             result.stopped = token in stop_ids
-            last = result.stopped or step + 1 == sampling.max_new_tokens
+            last = result.stopped or step + 1 + prompts[row].begun >= sampling.max_new_tokens
             if not last:
                 keep.append(place)
         if not keep:

@@ -51,12 +51,17 @@ class HFPolicy:
         self.max_episode_tokens = max_episode_tokens
         self.stop_ids = stop_token_ids(model, tokenizer)
 
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The text of sampled ids, special tokens left out."""
+        return decode_text(self.tokenizer, ids)
+
     def reply(self, conversations: Sequence[Conversation], sampling: Sampling) -> list[Completion]:
         """Answer every conversation as one batch.
 
         Prompt, observation and sampled ids are appended to `token_ids`; `action_mask` and `logprobs` grow
-        with them, one entry a token id, 0 on tokens that were not sampled. A later turn that would not leave
-        room for a reply within `max_episode_tokens` is not answered: its completion has `stop` "context".
+        with them, one entry a token id, 0 on tokens that were not sampled. A reply that is begun goes on from
+        its own tokens, within `max_new_tokens` of the whole reply. A later turn that would not leave room for
+        a reply within `max_episode_tokens` is not answered: its completion has `stop` "context".
         """
         completions = [
             None if self._append_input(conversation, sampling.max_new_tokens) else NO_ROOM
@@ -84,6 +89,8 @@ class HFPolicy:
 
     def _append_input(self, conversation: Conversation, reply_tokens: int) -> bool:
         """Append what is to be read next; False, and nothing appended, where a later turn has no room."""
+        if conversation.begun:
+            return True
         if not conversation.token_ids:
             new_ids = encode_prompt(self.tokenizer, conversation.messages)
         else:
@@ -104,19 +111,20 @@ class HFPolicy:
         return True
 
     def _append_reply(self, conversation: Conversation, decoded: Decoded) -> Completion:
-        ids = decoded.token_ids
+        new, first = decoded.token_ids, len(conversation.token_ids) - conversation.begun
+        conversation.token_ids += new
+        conversation.action_mask += [1] * len(new)
+        conversation.logprobs += decoded.logprobs
+        conversation.cache, conversation.begun = decoded.read, 0
+        ids, logprobs = conversation.token_ids[first:], conversation.logprobs[first:]
         text = decode_text(self.tokenizer, ids[:-1] if decoded.stopped else ids)
         conversation.messages.append(Message("assistant", text))
-        conversation.token_ids += ids
-        conversation.action_mask += [1] * len(ids)
-        conversation.logprobs += decoded.logprobs
-        conversation.cache = decoded.read
-        return Completion(text, tuple(ids), tuple(decoded.logprobs), "stop" if decoded.stopped else "length")
+        return Completion(text, tuple(ids), tuple(logprobs), "stop" if decoded.stopped else "length")
 
 
 def _prompt(conversation: Conversation) -> Prompt:
     read = conversation.cache
-    return Prompt(conversation.token_ids, read if isinstance(read, ReadTokens) else None)
+    return Prompt(conversation.token_ids, read if isinstance(read, ReadTokens) else None, conversation.begun)
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:

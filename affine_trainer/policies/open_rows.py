@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -22,10 +23,14 @@ CACHE_ARGUMENT = "cache" if Version(transformers.__version__) >= Version("5.24")
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Token ids to go on from; the first `read.count` of them were read in an earlier turn."""
+    """Token ids to go on from; the first `read.count` of them were read in an earlier turn.
+
+    The last `begun` of them are the beginning of the reply itself.
+    """
 
     token_ids: Sequence[int]
     read: ReadTokens | None = None
+    begun: int = 0
 
     @property
     def unread(self) -> tuple[int, ...]:
@@ -39,10 +44,11 @@ class Prompt:
 class OpenRows:
     """The rows of a batch that are still being sampled: their cache, padding mask and positions.
 
-    The prompts are read in groups of similar length, so that little padding is computed, and equal ones once
-    where the cache is one that grows. A row that is finished leaves at once, since on a CPU a step costs what
-    its rows cost: the last open row takes its slot. Columns that are padding in every open row are looked at
-    no more. `rows` holds the prompts' numbers in the order of `logits`.
+    The prompts are read in groups of similar length, so that little padding is computed. Where the cache is
+    one that grows, equal prompts are read once, and a prompt that another begins with as a part of it. A row
+    that is finished leaves at once, since on a CPU a step costs what its rows cost: the last open row takes
+    its slot. Columns that are padding in every open row are looked at no more. `rows` holds the prompts'
+    numbers in the order of `logits`.
     """
 
     def __init__(
@@ -56,14 +62,17 @@ class OpenRows:
         self._slots = sorted(range(len(prompts)), key=lambda row: _order(prompts[row]))
         self.rows = self._slots
         ordered = [prompts[row] for row in self._slots]
-        # Rows that begin at nothing and ask the same share one reading.
-        keys = [tuple(p.token_ids) if self.grows and p.read is None else row for row, p in enumerate(ordered)]
-        firsts: dict[object, Prompt] = {}
+        # Rows that begin at the same reading, or at nothing, and ask the same share one reading.
+        keys = [(tuple(p.token_ids), id(p.read)) if self.grows else row for row, p in enumerate(ordered)]
+        distinct: dict[object, Prompt] = {}
         for key, prompt in zip(keys, ordered, strict=True):
-            firsts.setdefault(key, prompt)
-        self._read(list(firsts.values()), pad_id)
-        if len(firsts) < len(ordered):
-            places = {key: place for place, key in enumerate(firsts)}
+            distinct.setdefault(key, prompt)
+        owners = nested(distinct) if self.grows else {}
+        whole = [key for key in distinct if key not in owners]
+        places = {key: place for place, key in enumerate([*whole, *owners])}
+        beginnings = [(distinct[key], places[owner]) for key, owner in owners.items()]
+        self._read([distinct[key] for key in whole], beginnings, pad_id)
+        if owners or len(distinct) < len(ordered):
             self._repeat(torch.tensor([places[key] for key in keys], device=self._device))
         self._positions = self._mask[:, : self._end].sum(dim=1, keepdim=True) - 1
 
@@ -100,8 +109,11 @@ class OpenRows:
         runs = tuple((start, stop + 1) for start, stop in zip(starts, stops, strict=True))
         return ReadTokens(count, tuple(buffer.row(slot) for buffer in self._buffers), runs)
 
-    def _read(self, prompts: Sequence[Prompt], pad_id: int) -> None:
-        """Read the prompts, a slot each: all end at the same column, whatever group they are read in."""
+    def _read(self, prompts: Sequence[Prompt], beginnings: Sequence[tuple[Prompt, int]], pad_id: int) -> None:
+        """Read the prompts, a slot each: all end at the same column, whatever group they are read in.
+
+        `beginnings` are prompts that one of `prompts`, at the given place, begins with; they come behind.
+        """
         groups = prefill_groups([len(p.unread) for p in prompts], self._prefill_tokens())
         widths = [len(prompts[group[-1]].unread) for group in groups]
         self._first = 0
@@ -109,17 +121,26 @@ class OpenRows:
             width + max(prompts[place].num_read for place in group)
             for group, width in zip(groups, widths, strict=True)
         )
-        self._mask = torch.zeros(
-            (len(prompts), self._end + SPARE_COLUMNS), dtype=torch.long, device=self._device
-        )
+        slots = len(prompts) + len(beginnings)
+        self._mask = torch.zeros((slots, self._end + SPARE_COLUMNS), dtype=torch.long, device=self._device)
         self._cache = DynamicCache(config=self._model.config)
-        self._buffers = [SlotBuffer(len(prompts), self._end) for _ in self._cache.layers if self.grows]
+        self._buffers = [SlotBuffer(slots, self._end) for _ in self._cache.layers if self.grows]
         parts = [
             self._prefill(prompts[group.start : group.stop], slice(group.start, group.stop), pad_id)
             for group in groups
         ]
+        later = [self._beginning(prompt, prompts[at], at) for prompt, at in beginnings]
+        for group in prefill_groups([1] * len(later), self._prefill_tokens()) if later else ():
+            where = slice(len(prompts) + group.start, len(prompts) + group.stop)
+            parts.append(self._prefill(later[group.start : group.stop], where, pad_id))
         self.logits = torch.cat(parts)
         self._look()
+
+    def _beginning(self, prompt: Prompt, owner: Prompt, slot: int) -> Prompt:
+        """The prompt with all but its last token as the slot of its owner has read them."""
+        count, start = len(prompt.token_ids) - 1, self._end - len(owner.token_ids)
+        rows = tuple(buffer.row(slot) for buffer in self._buffers)
+        return replace(prompt, read=ReadTokens(count, rows, ((start, start + count),)))
 
     def _prefill(self, prompts: Sequence[Prompt], slots: slice, pad_id: int) -> Tensor:
         """Logits behind the prompts, shape (rows, vocabulary); `slots` of mask and buffers are filled."""
@@ -215,6 +236,18 @@ def _put_read(buffer: SlotBuffer, layer: int, prompts: Sequence[Prompt], first_s
 def can_grow(model: PreTrainedModel) -> bool:
     """Whether every layer of the model's cache is plain: no sliding window, no recurrent state."""
     return all(type(layer) is DynamicLayer for layer in DynamicCache(config=model.config).layers)
+
+
+def nested(prompts: Mapping[object, Prompt]) -> dict[object, object]:
+    """For each prompt that another one begins with, the longest such other; by key, unread prompts only."""
+    unread = [(tuple(p.token_ids), key) for key, p in prompts.items() if p.read is None]
+    ordered = sorted(unread, key=lambda pair: pair[0])
+    owners: dict[object, object] = {}
+    for (tokens, key), (longer, following) in reversed(list(pairwise(ordered))):
+        # In this order what begins with a prompt comes right behind it.
+        if len(tokens) > 1 and longer[: len(tokens)] == tokens:
+            owners[key] = owners.get(following, following)
+    return owners
 
 
 def prefill_groups(lengths: Sequence[int], max_tokens: int) -> list[range]:

@@ -113,7 +113,7 @@ def _diagnose(run: RLRun, weights: Path, path: Path) -> dict[str, Any]:
     iteration = int(number) // (1 if kind == "best" else steps_per_iteration(rl))
     with progress("diagnose: play", None, unit="batches") as bar, trainer.sampling():
         groups = run.rollouts.collect(iteration)
-        episodes = instructive(groups, rl.rollout_batch_size, rl.samples_per_task)
+        episodes = run.valued(instructive(groups, rl.rollout_batch_size, rl.samples_per_task), iteration)
         bar.advance()
     experience = pack_episodes(episodes, trainer.pad_id)
     batch = freeze(episodes, experience, trainer.scored(experience).values, rl)

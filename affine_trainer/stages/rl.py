@@ -22,6 +22,7 @@ from affine_trainer.artifacts import (
 from affine_trainer.config import Config
 from affine_trainer.device import describe_device, require_bf16
 from affine_trainer.errors import ConfigError, DataError, StageError
+from affine_trainer.learning.rollout_plan import check_plan, plan_lines
 from affine_trainer.records import Episode
 from affine_trainer.tracking import EVENTS_FILE, Tracker, open_tracker, progress, truncate_events
 
@@ -87,6 +88,8 @@ def rl(config: Config, *, force: bool = False) -> Path:
             practice = practice or read_practice(config, sandbox)
             for note in practice.notes:
                 say(f"rl: curriculum: {note}")
+            for line in plan_lines(config.rl_training) if config.rl_training.advantage == "vine" else ():
+                say(f"rl: {line}")
             with open_tracker(config, logs, "rl") as tracker:
                 metrics = RLRun(config, tracker, practice).train()
             device = describe_device() | {"isolation": sandbox.level_reached}
@@ -101,6 +104,8 @@ def check_start(config: Config) -> None:
         raise ConfigError("affine rl runs in one process so far: start it without torchrun")
     if config.training.bf16:
         require_bf16()
+    if config.rl_training.advantage == "vine":
+        check_plan(config.rl_training)
     require(data_dir(config), "collect", "affine collect")
     require(model_dir(config, "sft_final"), "sft", "affine sft")
 
@@ -214,6 +219,7 @@ class RLRun:
         hooks = RunHooks(self._collect, self._validate, self._report, self._parts)
         trainer, policy = open_trainer(self.config, model_dir(self.config, "rl_checkpoints"), hooks, clock)
         self.rollouts = self.practice.rollouts(policy, self.config, clock)
+        self.text_of = policy.text_of
         return trainer
 
     def _collect(self, iteration: int) -> list[Episode]:
@@ -235,6 +241,14 @@ class RLRun:
         self._explain(iteration + 1, played)
         if rl.samples_per_task > 1:
             self._explain_tasks(iteration + 1, same, num_tasks)
+        return self.valued(episodes, iteration)
+
+    def valued(self, episodes: list[Episode], iteration: int) -> list[Episode]:
+        """The episodes with the values of their states, where advantages are made of them."""
+        if self.config.rl_training.advantage != "vine":
+            return episodes
+        episodes, metrics = self.rollouts.value(episodes, iteration, self.text_of)
+        self.batch_metrics |= {f"rl/{name}": value for name, value in metrics.items()}
         return episodes
 
     def _explain(self, iteration: int, episodes: list[Episode]) -> None:
@@ -285,6 +299,7 @@ class RLRun:
     def _report(self, finished: int, metrics: dict[str, float]) -> None:
         seconds = sum(value for name, value in metrics.items() if name.startswith("time/"))
         tokens = self.batch_metrics["rl/completion_length"] * self.num_played
+        tokens += self.batch_metrics.get("rl/vine_tokens", 0.0)
         derived = {
             "rl/tokens": tokens,
             "rl/tokens_per_second": tokens / seconds,

@@ -1,5 +1,10 @@
 """Intervals, paired tests and Pareto dominance: what turns grades into a verdict."""
 
+from affine_trainer.stats.adaptive import PlanAtRate as PlanAtRate
+from affine_trainer.stats.adaptive import StoppingPlan as StoppingPlan
+from affine_trainer.stats.adaptive import fixed_plan as fixed_plan
+from affine_trainer.stats.adaptive import plan_at as plan_at
+from affine_trainer.stats.adaptive import unbiased_mean as unbiased_mean
 from affine_trainer.stats.calibration import Calibration as Calibration
 from affine_trainer.stats.calibration import calibration as calibration
 from affine_trainer.stats.distributions import Distribution as Distribution
@@ -17,6 +22,7 @@ from affine_trainer.stats.intervals import bootstrap_interval as bootstrap_inter
 from affine_trainer.stats.intervals import jeffreys_interval as jeffreys_interval
 from affine_trainer.stats.intervals import macro_interval as macro_interval
 from affine_trainer.stats.intervals import quantile_interval as quantile_interval
+from affine_trainer.stats.intervals import wilson_interval as wilson_interval
 from affine_trainer.stats.paired import Difference as Difference
 from affine_trainer.stats.paired import PairedCounts as PairedCounts
 from affine_trainer.stats.paired import count_pairs as count_pairs

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from scipy.special import betaincinv  # scipy.stats costs half a second of import
+from scipy.special import betaincinv, ndtri  # scipy.stats costs half a second of import
 
 Values: TypeAlias = Sequence[float] | np.ndarray
 
@@ -39,6 +39,18 @@ def jeffreys_interval(
     lower = 0.0 if successes == 0 else float(betaincinv(a, b, tail))
     upper = 1.0 if successes == trials else float(betaincinv(a, b, 1.0 - tail))
     return Interval(lower, upper)
+
+
+def wilson_interval(successes: int, trials: int, level: float = 0.95) -> Interval:
+    """The score interval of Wilson (1927): the rates that a normal test at 1 - `level` does not reject."""
+    check_counts(successes, trials)
+    if trials == 0:
+        return Interval(0.0, 1.0)
+    z = float(ndtri((1.0 + check_level(level)) / 2.0))
+    rate, spread = successes / trials, z * z / trials
+    centre = (rate + spread / 2.0) / (1.0 + spread)
+    half = math.sqrt(spread * rate * (1.0 - rate) + spread * spread / 4.0) / (1.0 + spread)
+    return Interval(max(0.0, centre - half), min(1.0, centre + half))
 
 
 def macro_interval(

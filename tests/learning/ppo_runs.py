@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from affine_trainer.learning.ppo_loop import RunHooks
 from affine_trainer.learning.rollouts import Rollouts, summarise
 from affine_trainer.learning.task_mix import TaskMix
 from affine_trainer.learning.trl_ppo import PPOTrainer
-from affine_trainer.policies.hf import HFPolicy
+from affine_trainer.policies.hf import HFPolicy, decode_text
 from affine_trainer.records import Episode
 from tests.learning.toy import RepeatDigits
 from tests.tiny_model import tiny_tokenizer
@@ -90,8 +91,15 @@ class ToyRun:
         )
 
     def collect(self, iteration: int) -> list[Episode]:
-        self.episodes[iteration] = self.rollouts.collect(iteration)["toy"]
+        episodes = self.rollouts.collect(iteration)["toy"]
+        if self.config.rl_training.advantage == "vine":
+            episodes, self.vine_metrics = self.rollouts.value(episodes, iteration, self.text_of)
+        self.episodes[iteration] = episodes
         return self.episodes[iteration]
+
+    @staticmethod
+    def text_of(ids: Sequence[int]) -> str:
+        return decode_text(tiny_tokenizer(), ids)
 
     def validate(self, finished: int) -> float:
         self.validations[finished] = summarise(self.rollouts.validate(), "v")["v/reward"]

@@ -143,6 +143,59 @@ def test_a_rows_draws_do_not_depend_on_when_the_other_rows_end() -> None:
         assert unending.token_ids[: len(ended.token_ids)] == ended.token_ids
 
 
+class TokensRead(torch.nn.Module):
+    """A model that counts the tokens of every forward, padding included."""
+
+    def __init__(self, model: Qwen3ForCausalLM) -> None:
+        super().__init__()
+        self.model, self.config, self.device = model, model.config, model.device
+        self.counts: list[int] = []
+
+    def forward(self, input_ids: torch.Tensor, **rest: object) -> object:
+        self.counts.append(input_ids.numel())
+        return self.model(input_ids=input_ids, **rest)
+
+
+def test_a_prompt_that_others_begin_with_is_read_as_a_part_of_them() -> None:
+    """Beginnings of a prompt, each nine times: the same tokens as each on its own, and read once."""
+    long, other = list(range(5, 45)), [7] * 40
+    states = [long[:12], long[:25], long[:39], long[:40], other]
+    model = TokensRead(tiny_model())
+    copies = [prompt for prompt in states for _ in range(9)]
+    for sampling in (GREEDY, SAMPLED):
+        model.counts.clear()
+        together = decode(model, list(map(Prompt, copies)), sampling, stop_ids=STOPS, pad_id=0)
+        assert model.counts[:2] == [40 + 40, 3]  # the longest of each kind, then a token for each beginning
+        assert len({tuple(result.token_ids) for result in together}) > 3
+        for prompt, result in zip(copies, together, strict=True):
+            logits = teacher_forced(tiny_model(), prompt, result.token_ids)
+            if sampling is GREEDY:
+                assert result.token_ids == logits.argmax(dim=-1).tolist()
+            else:
+                logprobs = torch.log_softmax(logits / sampling.temperature, dim=-1)
+                found = logprobs[torch.arange(len(logits)), result.token_ids]
+                torch.testing.assert_close(torch.tensor(result.logprobs), found, atol=1e-4, rtol=1e-4)
+
+
+def test_a_reply_that_is_begun_is_finished_as_one_of_a_single_piece() -> None:
+    player, [talk, other] = policy(), conversations("a question", "another")
+    whole = player.reply([talk, other], dataclasses.replace(GREEDY, max_new_tokens=16))
+    for begun in (1, 7, 15):
+        first = len(talk.token_ids) - len(whole[0].token_ids)
+        again = Conversation([Message("user", "a question")], begun=begun)
+        again.token_ids = talk.token_ids[: first + begun]
+        again.action_mask, again.logprobs = talk.action_mask[: first + begun], talk.logprobs[: first + begun]
+        fresh = conversations("another")[0]
+        finished = player.reply([fresh, again], dataclasses.replace(GREEDY, max_new_tokens=16))
+        assert finished == [whole[1], whole[0]]
+        assert (again.token_ids, again.action_mask, again.messages) == (
+            talk.token_ids,
+            talk.action_mask,
+            talk.messages,
+        )
+        assert again.begun == 0
+
+
 def test_prompts_are_read_in_groups_of_similar_length_that_cover_the_batch() -> None:
     groups = prefill_groups([1, 2, 3, 50, 60, 70, 500], max_tokens=150)
     assert groups == [range(0, 3), range(3, 5), range(5, 6), range(6, 7)]

@@ -283,3 +283,25 @@ def test_several_processes_are_refused(config: Config, monkeypatch: pytest.Monke
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ConfigError, match="one process"):
         rl(config)
+
+
+def test_with_vine_the_plan_is_said_first_and_its_cost_is_in_the_events(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vine = ("rl_training.advantage=vine", "rl_training.vine_rollouts=2", "rl_training.num_rollouts=1")
+    run = load_config(Path("config.yaml"), (*SETTINGS, *vine, "run=vine"))
+    prepare(run)
+    rl(run)
+    said = capsys.readouterr().out
+    assert said.index("2 continuations of every state") < said.index("1 iterations")
+    [row] = [row for row in events(run) if "rl/reward" in row]
+    assert row["rl/vine_states"] >= 8 and row["rl/vine_unvalued"] == 0
+    assert row["rl/vine_rollouts"] >= 2 and row["rl/vine_tokens"] > 0
+
+
+def test_a_plan_that_never_stops_early_is_refused_before_anything_is_written(config: Config) -> None:
+    adaptive = ("rl_training.advantage=vine", "rl_training.adaptive_rollouts=adaptive")
+    never = (*SETTINGS, *adaptive, "rl_training.target_ci_width=0.15", "run=never")
+    with pytest.raises(ConfigError, match=r"target_ci_width = 0\.15 can never be reached"):
+        rl(load_config(Path("config.yaml"), never))
+    assert not Path("models/never").exists()

@@ -64,7 +64,7 @@ class AgentEnvironment:
 
     def possible_actions(self) -> list[str]:
         """Actions that the game understands, as it last listed them (every `look_every` rounds)."""
-        if self._rounds % self.spec.look_every == 0:
+        if self._rounds % self.spec.look_every == 0 or not self._listed:
             self._listed = self.game.actions()
         return self._listed
 
