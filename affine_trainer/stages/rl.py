@@ -239,7 +239,7 @@ class RLRun:
         same, num_tasks = zero_variance_tasks(groups, rl.samples_per_task)
         self.batch_metrics["rl/zero_variance_tasks"] = same / num_tasks
         self._explain(iteration + 1, played)
-        if rl.samples_per_task > 1:
+        if rl.advantage == "group":  # other baselines learn from such tasks all the same
             self._explain_tasks(iteration + 1, same, num_tasks)
         return self.valued(episodes, iteration)
 
