@@ -50,6 +50,19 @@ Scoring = Annotated[
 ]
 
 
+ModelToLookAt = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="rl, sft, rl_best, sft_final, base, or a model or adapter folder."),
+]
+
+
+class ExportDtype(str, Enum):
+    """What exported weights are stored in."""
+
+    bfloat16 = "bfloat16"
+    float32 = "float32"
+
+
 class PlayerName(str, Enum):
     """Who plays a task in the terminal."""
 
@@ -366,6 +379,87 @@ def play(
 
     wanted = [*(overrides or ()), f"data.agentgym.rules={'full' if rules else 'short'}"]
     stage(read_config(config, wanted), key, policy.value)
+
+
+@app.command(rich_help_panel=MORE)
+def audit(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN...]",
+            help="Runs, data folders, evaluation folders, or training files (JSON lines, AgentTraj); "
+            "by default the configured run.",
+        ),
+    ] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Report leaks: what training data and the tasks that judge share. Fails where it finds one."""
+    from affine_trainer.stages.audit import audit as stage
+
+    _, leaks = stage(read_config(config, overrides), tuple(what or ()))
+    if leaks:
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=MORE)
+def export(
+    model: ModelToLookAt,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="A new folder; by default models/{run}/exported-..."
+        ),
+    ] = None,
+    dtype: Annotated[
+        ExportDtype | None, typer.Option("--dtype", help="By default what the base model is stored in.")
+    ] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Write a whole model: an adapter merged into its base, tokenizer, chat template, facts."""
+    from affine_trainer.stages.export import export as stage
+
+    stage(read_config(config, overrides), model, output, dtype.value if dtype else None)
+
+
+@app.command(rich_help_panel=MORE)
+def preflight(
+    model: ModelToLookAt,
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", help="The dated rules of miners' repositories; by default the last."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="REPO", help="What the repository will be called.")
+    ] = None,
+    hotkey: Annotated[
+        str | None, typer.Option("--hotkey", metavar="KEY", help="The key it must end with.")
+    ] = None,
+    champion: Annotated[
+        Path | None, typer.Option("--champion", metavar="DIR", help="The champion's model, downloaded.")
+    ] = None,
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--earlier", metavar="DIR", help="A model that others committed before; may be repeated."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Keep the exported model here.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Check a model against the rules of a miner's repository, offline. Fails where it breaks one."""
+    from affine_trainer.stages.preflight import Candidate
+    from affine_trainer.stages.preflight import preflight as stage
+
+    candidate = Candidate(model, name, hotkey, champion, tuple(earlier or ()), output)
+    report = stage(read_config(config, overrides), candidate, profile, as_json=as_json)
+    if report["failed"]:
+        raise typer.Exit(1)
 
 
 app.add_typer(sandbox.app, name="sandbox", rich_help_panel=MORE)
