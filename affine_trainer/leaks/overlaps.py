@@ -68,9 +68,8 @@ def compare_places(seen: Sequence[Problem], held: Sequence[Problem]) -> list[Mat
 
 
 def _asked(problem: Problem) -> tuple[str, str] | None:
-    """What is asked, by its text; of an interactive task known by a key, the board behind it may differ."""
-    hidden = problem.interactive and problem.key is not None
-    return None if problem.asked is None or hidden else (problem.env, problem.asked)
+    """What is asked, by its text; of an interactive task the text is a view, and the rest may differ."""
+    return None if problem.asked is None or problem.interactive else (problem.env, problem.asked)
 
 
 def _opening(problem: Problem) -> tuple[str, str] | None:

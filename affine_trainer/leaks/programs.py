@@ -47,7 +47,8 @@ class _Renaming(ast.NodeTransformer):
     """Replaces every name that the program itself binds by the number of its binding."""
 
     def __init__(self, tree: ast.Module) -> None:
-        self._scopes: list[dict[str, str | None]] = [dict.fromkeys(_bound(tree.body))]
+        declared = [name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names]
+        self._scopes: list[dict[str, str | None]] = [dict.fromkeys([*_bound(tree.body), *declared])]
         self._count = 0
         self._own_attributes = _own_attributes(tree)
         self._attributes: dict[str, str] = {}
@@ -118,11 +119,11 @@ class _WithoutConstants(ast.NodeTransformer):
 
 
 def _drop_docstring(node: ast.AST) -> None:
-    body = getattr(node, "body", None)
-    if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-        value = body[0].value
+    if isinstance(node, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        first = node.body[0] if node.body else None
+        value = first.value if isinstance(first, ast.Expr) else None
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            node.body = body[1:] or [ast.Pass()]  # type: list[ast.stmt]
+            node.body = node.body[1:] or [ast.Pass()]
 
 
 def _bound_inside(node: ast.AST) -> Iterator[str]:

@@ -114,7 +114,7 @@ def _table(title: str, heading: Sequence[str], rows: Sequence[Sequence[str]]) ->
     return table
 
 
-def _content(report: Entry) -> Iterator[tuple[str, Sequence[str], list[Sequence[str]]]]:
+def _content(report: Entry) -> Iterator[tuple[str, Sequence[str], Sequence[Sequence[str]]]]:
     """Title, heading and rows of every table."""
     held = [
         (

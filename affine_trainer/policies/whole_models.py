@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from jinja2 import TemplateError
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from affine_trainer.config import Config
 from affine_trainer.device import training_device
@@ -53,7 +54,7 @@ def write_model(name: str, config: Config, folder: Path, dtype: str | None) -> W
     base = base_of_adapter(path, config) if is_adapter(path) else None
     stored = dtype or stored_dtype(base or path)
     model = load_model(name, with_dtype(config, "float32" if base else stored))
-    model.to(dtype=getattr(torch, stored))
+    torch.nn.Module.to(model, dtype=getattr(torch, stored))
     model.save_pretrained(str(folder), max_shard_size=MAX_SHARD_SIZE)
     copy_tokenizer(name, config, folder)
     return WrittenModel(base, stored, model.num_parameters())
@@ -91,7 +92,7 @@ def stored_dtype(path: str) -> str:
     try:
         found = AutoConfig.from_pretrained(path, local_files_only=Path(path).is_dir()).dtype
     except (OSError, ValueError, KeyError) as error:
-        raise AffineError(f"cannot read the config of {path}: {str(error).partition(chr(10))[0]}") from error
+        raise AffineError(f"cannot read the config of {path}: {_first_line(error)}") from error
     return str(found or "float32").removeprefix("torch.")
 
 
@@ -113,6 +114,25 @@ def copy_tokenizer(name: str, config: Config, folder: Path) -> None:
             shutil.copyfile(path / file, folder / file)
 
 
+def rendered(folder: Path, text: str) -> str:
+    """A user's message as the chat template in `folder` writes it, without remote code.
+
+    AffineError where the tokenizer or its template does not load.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        chat = [{"role": "user", "content": text}]
+        return str(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
+    except (OSError, ValueError, KeyError, TypeError, ImportError, TemplateError) as error:
+        raise AffineError(
+            f"the tokenizer or its chat template does not load: {_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
 def answer_of(folder: Path, config: Config) -> str:
     """What the model in `folder` answers to one prompt, loaded without remote code.
 
@@ -122,11 +142,12 @@ def answer_of(folder: Path, config: Config) -> str:
     tokenizer = load_tokenizer(str(folder), config.model_copy(update={"model": trusted}))
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
-        model, loading = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype="auto", output_loading_info=True, **options
         )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        raise AffineError(f"it does not load: {str(error).strip().partition(chr(10))[0]}") from error
+        raise AffineError(f"it does not load: {_first_line(error)}") from error
+    model, loading = loaded
     if missing := sorted(loading["missing_keys"]):
         raise AffineError(f"{len(missing)} weights are missing, {missing[0]} among them")
     policy = HFPolicy(model.eval(), tokenizer, name="trial", max_prompt_tokens=1024, device=training_device())

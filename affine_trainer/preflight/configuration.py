@@ -118,23 +118,13 @@ def no_remote_code(subject: Subject) -> Outcome:
             return failed(f"{name} has an auto_map, which asks for remote code: remove it")
     if code := sorted(path.name for path in subject.folder.glob("*.py")):
         return failed(f"{', '.join(code)}: code in the repository, delete it")
-    from transformers import AutoTokenizer
+    from affine_trainer.policies.whole_models import rendered
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            subject.folder, trust_remote_code=False, local_files_only=True
-        )
-        chat = [{"role": "user", "content": "Hello"}]
-        text = tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
-    except (OSError, ValueError, KeyError, TypeError, ImportError, *_template_errors()) as error:
-        return failed(f"the tokenizer or its chat template does not load: {str(error).partition(chr(10))[0]}")
-    return passed("loads and renders a message") if "Hello" in str(text) else failed("it drops the message")
-
-
-def _template_errors() -> tuple[type[Exception], ...]:
-    from jinja2 import TemplateError
-
-    return (TemplateError,)
+        text = rendered(subject.folder, "Hello")
+    except AffineError as error:
+        return failed(str(error))
+    return passed("loads and renders a message") if "Hello" in text else failed("it drops the message")
 
 
 def same_tokenizer(subject: Subject) -> Outcome:

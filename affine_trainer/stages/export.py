@@ -11,6 +11,7 @@ from affine_trainer.artifacts import log_dir, model_dir, read_manifest, require,
 from affine_trainer.config import Config
 from affine_trainer.device import describe_device
 from affine_trainer.errors import StageError
+from affine_trainer.policies.model_names import is_adapter
 from affine_trainer.report.card import Evaluated, model_card
 from affine_trainer.stages.evaluate import EvaluatedModel, choose_model
 
@@ -35,11 +36,13 @@ def export(config: Config, model: str, output: Path | None = None, dtype: str | 
 
 def write_export(config: Config, model: str, output: Path | None = None, dtype: str | None = None) -> Path:
     """As `export`, without a word."""
-    from affine_trainer.policies.whole_models import write_model
+    from affine_trainer.policies.whole_models import base_of_adapter, write_model
 
     chosen = chosen_model(config, model)
     path = output or model_dir(config, f"exported-{chosen.label}")
     check_free(path)
+    if chosen.folder and is_adapter(str(chosen.folder)):
+        base_of_adapter(str(chosen.folder), config)  # refused before a folder is begun
     inputs = {"model": chosen.folder} if chosen.folder else {}
     with stage_folder("export", path, config, reads=READS, inputs=inputs, force=True) as folder:
         written = write_model(chosen.name, config, path, dtype)
