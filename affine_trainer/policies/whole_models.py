@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from jinja2 import TemplateError
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from affine_trainer.config import Config
 from affine_trainer.device import training_device
 from affine_trainer.errors import AffineError
-from affine_trainer.policies.hf import HFPolicy, load_model, load_tokenizer
+from affine_trainer.policies.hf import QUIET_BYTES, HFPolicy, load_model, load_tokenizer, weight_bytes
 from affine_trainer.policies.model_names import is_adapter, model_path
 from affine_trainer.records import Conversation, Message, Sampling
 
@@ -138,14 +140,17 @@ def answer_of(folder: Path, config: Config) -> str:
 
     AffineError where it does not load, lacks weights, or computes no finite probabilities.
     """
+    rendered(folder, TRIAL)
     trusted = config.model.model_copy(update={"trust_remote_code": False, "dtype": "auto"})
     tokenizer = load_tokenizer(str(folder), config.model_copy(update={"model": trusted}))
+    if weight_bytes(str(folder)) < QUIET_BYTES:
+        transformers.utils.logging.disable_progress_bar()
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype="auto", output_loading_info=True, **options
         )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         raise AffineError(f"it does not load: {_first_line(error)}") from error
     model, loading = loaded
     if missing := sorted(loading["missing_keys"]):

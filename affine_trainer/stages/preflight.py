@@ -21,7 +21,7 @@ from affine_trainer.errors import DataError
 from affine_trainer.policies.model_names import is_adapter
 from affine_trainer.preflight.profiles import Profile, profile_named
 from affine_trainer.preflight.subject import Subject
-from affine_trainer.preflight.weights import shards_of
+from affine_trainer.preflight.weights import shard_hashes, shards_of
 from affine_trainer.report.tables import COMPACT
 from affine_trainer.stages.export import chosen_model, write_export
 
@@ -54,6 +54,8 @@ def preflight(
     for folder in (candidate.champion, *candidate.earlier):
         if folder is not None and not folder.is_dir():
             raise DataError(f"there is no folder {folder}; download the model to compare with")
+    for folder in candidate.earlier:
+        shard_hashes(folder)  # refused at once where there is nothing to compare with
     chosen = chosen_model(config, candidate.model)
     path = log_dir(config, "preflight", chosen.label)
     with whole_model(config, candidate) as folder:
