@@ -1,8 +1,8 @@
 """How long a leak report takes: 12,000 training samples against the evaluation tasks, on one core.
 
-    python benchmarks/audit.py [--samples 12000] [--set data.affine.sat_family=validator]
+    python benchmarks/audit.py [--foreign] [--samples 12000] [--set data.affine.sat_family=validator]
 
-Samples are drawn by the config's shares and written once as ours, with task keys, and once as another
+Samples are drawn by the config's shares and written as ours, with task keys, or with --foreign as another
 pipeline's would be: without keys, and each prompt within other wording, so that all is found by text. The
 evaluation tasks are the config's (4,400 of them with the embedded default).
 """
@@ -19,10 +19,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from affine_trainer.artifacts import write_json, write_jsonl
+from affine_trainer.artifacts import write_jsonl
 from affine_trainer.config import Config, load_config
 from affine_trainer.envs import task_sets
+from affine_trainer.envs.program_rows import _generated_row
 from affine_trainer.envs.stage_tasks import weight_of
+from affine_trainer.leaks.programs import program_forms
 from affine_trainer.leaks.reading import first_observation
 from affine_trainer.records import Task, TaskSet
 from affine_trainer.stages.audit import audit
@@ -65,21 +67,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=12_000)
     parser.add_argument("--set", action="append", default=[], dest="overrides")
+    parser.add_argument("--foreign", action="store_true")
     arguments = parser.parse_args()
     config = load_config(None, arguments.overrides)
     drawn = samples(config, arguments.samples)
+    for remembered in (_generated_row, program_forms):  # drawing them must not pay for reading them
+        remembered.cache_clear()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        Path("data/default").mkdir(parents=True)
-        write_json(Path("data/default/tasks.json"), {"rl": {}, "validation": {}})
-        write_jsonl(Path("data/default/train.jsonl"), (ours(*sample) for sample in drawn))
-        write_jsonl(Path("foreign.jsonl"), (foreign(*sample) for sample in drawn))
-        for name, what in (("ours", "data/default"), ("another pipeline's", "foreign.jsonl")):
-            wall, cpu = time.perf_counter(), time.process_time()
-            with contextlib.redirect_stdout(io.StringIO()):
-                audit(config, [what])
-            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-            print(f"{name}: {len(drawn):,} samples in {cpu:.1f} s of one core ({wall:.1f} s passed)")
+        write_jsonl(
+            Path("rows.jsonl"), ((foreign if arguments.foreign else ours)(*sample) for sample in drawn)
+        )
+        wall, cpu = time.perf_counter(), time.process_time()
+        with contextlib.redirect_stdout(io.StringIO()):
+            audit(config, ["rows.jsonl"])
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        print(f"{len(drawn):,} samples in {cpu:.1f} s of one core ({wall:.1f} s passed)")
     print(f"memory at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
 
 
