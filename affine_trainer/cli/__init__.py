@@ -394,7 +394,7 @@ def audit(
     config: ConfigFile = None,
     overrides: Overrides = None,
 ) -> None:
-    """Report leaks: what training data and the tasks that judge share. Fails where it finds one."""
+    """Report what training and evaluation share; fails on a leak."""
     from affine_trainer.stages.audit import audit as stage
 
     _, leaks = stage(read_config(config, overrides), tuple(what or ()))
@@ -417,7 +417,7 @@ def export(
     config: ConfigFile = None,
     overrides: Overrides = None,
 ) -> None:
-    """Write a whole model: an adapter merged into its base, tokenizer, chat template, facts."""
+    """Write a whole model: adapter merged, tokenizer, facts."""
     from affine_trainer.stages.export import export as stage
 
     stage(read_config(config, overrides), model, output, dtype.value if dtype else None)
@@ -452,7 +452,7 @@ def preflight(
     config: ConfigFile = None,
     overrides: Overrides = None,
 ) -> None:
-    """Check a model against the rules of a miner's repository, offline. Fails where it breaks one."""
+    """Check a model by the rules of miners' repositories."""
     from affine_trainer.stages.preflight import Candidate
     from affine_trainer.stages.preflight import preflight as stage
 
