@@ -19,6 +19,7 @@ from affine_trainer.errors import StageError
 ROOT = Path(__file__).parents[1]
 STEPS = ["collect", "sft", "rl", "eval", "compare"]
 MORE = ["report", "run", "plan", "experiment", "diagnose", "config", "doctor", "task", "grade", "play"]
+MORE += ["audit", "export", "preflight"]
 
 
 @pytest.fixture

@@ -8,29 +8,16 @@ import warnings
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from affine_trainer import __version__
-from affine_trainer.cli import sandbox
+from affine_trainer.cli import handover, sandbox
 from affine_trainer.cli.group import AffineGroup, debugging
-
-if TYPE_CHECKING:
-    from affine_trainer.config import Config
+from affine_trainer.cli.options import MORE, ConfigFile, Overrides, read_config
 
 STEPS = "The five steps"
-MORE = "All at once, and looking around"
-DEFAULT_CONFIG = Path("config.yaml")
-
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", metavar="FILE", help="The configuration; by default config.yaml here."),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a key, e.g. training.num_epochs=1."),
-]
 Force = Annotated[bool, typer.Option("--force", help="Redo the step although it is complete.")]
 Unsandboxed = Annotated[
     bool,
@@ -368,29 +355,5 @@ def play(
     stage(read_config(config, wanted), key, policy.value)
 
 
+app.add_typer(handover.app)
 app.add_typer(sandbox.app, name="sandbox", rich_help_panel=MORE)
-
-
-def read_config(
-    path: Path | None,
-    overrides: Sequence[str] | None,
-    *,
-    rules: str | None = None,
-    unsandboxed: bool = False,
-) -> Config:
-    """The configuration of this call; without a file here, the embedded default, and a note that says so.
-
-    `--rules R` and `--allow-unsandboxed` are short for keys, so that they too are in every manifest.
-    """
-    from affine_trainer.config import load_config
-
-    changes = list(overrides or ())
-    if rules:
-        changes.append(f"evaluation.rules={rules}")
-    if unsandboxed:
-        changes.append("sandbox.allow_unsandboxed=true")
-    if path is None and DEFAULT_CONFIG.exists():
-        path = DEFAULT_CONFIG
-    if path is None:
-        typer.secho("no config.yaml in this folder: using the embedded default", dim=True, err=True)
-    return load_config(path, changes)

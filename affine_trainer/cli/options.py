@@ -1,0 +1,49 @@
+"""What the commands have in common: the configuration and its overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from affine_trainer.config import Config
+
+MORE = "All at once, and looking around"
+DEFAULT_CONFIG = Path("config.yaml")
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="The configuration; by default config.yaml here."),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a key, e.g. training.num_epochs=1."),
+]
+
+
+def read_config(
+    path: Path | None,
+    overrides: Sequence[str] | None,
+    *,
+    rules: str | None = None,
+    unsandboxed: bool = False,
+) -> Config:
+    """The configuration of this call; without a file here, the embedded default, and a note that says so.
+
+    `--rules R` and `--allow-unsandboxed` are short for keys, so that they too are in every manifest.
+    """
+    from affine_trainer.config import load_config
+
+    changes = list(overrides or ())
+    if rules:
+        changes.append(f"evaluation.rules={rules}")
+    if unsandboxed:
+        changes.append("sandbox.allow_unsandboxed=true")
+    if path is None and DEFAULT_CONFIG.exists():
+        path = DEFAULT_CONFIG
+    if path is None:
+        typer.secho("no config.yaml in this folder: using the embedded default", dim=True, err=True)
+    return load_config(path, changes)
