@@ -16,8 +16,8 @@ class TaskMix:
     `indices` and `weights` map the name of a set to its task indices and to its share (any positive scale).
     Over a run each set's number of tasks stays within one of its exact share, or within `least` for a set
     whose share of an iteration is smaller than that: it sits out until it is due `least` tasks, so that they
-    are played as one batch, and some iterations longer where several sets are due at once. A `curriculum` chooses which tasks they are; without one every task comes once
-    before any comes again.
+    are played as one batch, and some iterations longer where several sets are due at once. A `curriculum`
+    chooses which tasks they are; without one every task comes once before any comes again.
     """
 
     def __init__(
