@@ -74,7 +74,8 @@ def play(
     slow environment does not hold up a fast one; of those that wait for the policy the first in the plan is
     answered.
 
-    An environment that fails gives an episode without a grade. `seconds` is an episode's share of its batches
+    An environment that fails gives an episode without a grade, as does a policy's completion that says
+    "error". `seconds` is an episode's share of its batches
     plus its environment's own time. `keep_conversation` leaves token ids, action mask and log-probs on the
     episodes.
     """
@@ -167,8 +168,9 @@ class _Chunk:
 
     def start(self) -> None:
         goes_on = self.group.task_set.max_turns > 1
-        for task in self.group.tasks[self.place.tasks]:
-            conversation = Conversation(list(task.prompt), task=task, goes_on=goes_on)
+        for number in range(self.place.tasks.start, self.place.tasks.stop):
+            task, sample = self.group.tasks[number], number % self.group.samples_per_task
+            conversation = Conversation(list(task.prompt), task=task, goes_on=goes_on, sample=sample)
             self.plays.append(_Play(task, conversation))
         self.pending = [self.pool.submit(_begin, game, self.group.task_set) for game in self.plays]
 
@@ -219,11 +221,13 @@ class _Chunk:
             grade=game.grade,
             stop_reason=game.stop_reason or "turn_limit",
             error=game.error,
-            num_prompt_tokens=len(conversation.token_ids) - sum(conversation.action_mask),
+            num_prompt_tokens=conversation.sent_tokens
+            or len(conversation.token_ids) - sum(conversation.action_mask),
             num_completion_tokens=sum(turn.num_tokens for turn in game.turns),
             seconds=game.seconds,
             conversation=conversation if self.keep_conversation else None,
             difficulty=game.task.difficulty,
+            sample=conversation.sample,
         )
 
 
@@ -247,6 +251,8 @@ def _advance(game: _Play, completion: Completion, last: bool) -> None:
     """Let the environment play one reply; what it shows becomes the next user message, or the play ends."""
     if completion.stop == "context":
         game.stop_reason = "token_limit"
+    elif completion.stop == "error":
+        game.stop_reason, game.error = "error", completion.error
     else:
         _step(game, completion)
     if last and game.stop_reason is None:
@@ -266,7 +272,7 @@ def _step(game: _Play, completion: Completion) -> None:
     finally:
         game.seconds += time.perf_counter() - began
     info = {**step.info, "stop": completion.stop}
-    game.turns.append(Turn(game.observation, completion.text, step.reward, len(completion.token_ids), info))
+    game.turns.append(Turn(game.observation, completion.text, step.reward, completion.num_tokens, info))
     if step.terminated or step.truncated:
         game.stop_reason = "terminated" if step.terminated else "turn_limit"
         return

@@ -291,9 +291,47 @@ class EvaluationConfig(Section):
     )
     task_seed: int = Field(default=0, ge=0, le=2**31 - 1)
     batch_size: int = Field(default=64, ge=1, le=65536)
-    temperature: float = Field(default=0.0, ge=0.0, le=5.0)
+    samples_per_task: int = Field(
+        default=1, ge=1, le=1024, description="plays of a task, each with a seed of its own, for pass@k"
+    )
+    temperature: float | None = Field(default=None, ge=0.0, le=5.0, description="null: that of the rules")
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
-    rules: Literal["affine-2025-09", "affine-2025-11", "affine-2025-11-exact"] = "affine-2025-11"
+    rules: Literal["affine-2025-09", "affine-2025-10", "affine-2025-11", "affine-2025-11-exact"] = (
+        "affine-2025-11"
+    )
+
+
+class EndpointConfig(Section):
+    """A served model to evaluate, and what its server is asked to bear; times are in seconds."""
+
+    url: str | None = Field(default=None, min_length=1, description="of an OpenAI-compatible server")
+    model: str | None = Field(default=None, min_length=1, description="the name that it is served under")
+    key_variable: str = Field(
+        default="AFFINE_ENDPOINT_KEY",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        max_length=100,
+        description="environment variable that holds the key",
+    )
+    concurrency: int = Field(default=32, ge=1, le=4096, description="requests at the same time")
+    requests_per_minute: float | None = Field(default=None, gt=0.0, le=10_000_000.0)
+    connect_timeout: float = Field(default=10.0, gt=0.0, le=600.0)
+    timeout: float = Field(default=600.0, gt=0.0, le=86_400.0, description="for one answer")
+    retries: int = Field(default=8, ge=0, le=100, description="after a failure that may pass")
+    backoff: float = Field(default=0.5, ge=0.0, le=600.0, description="the first pause; each next doubles")
+    longest_pause: float = Field(default=30.0, ge=0.0, le=3600.0, description="the pauses stop doubling here")
+    longest_wait: float = Field(
+        default=300.0, ge=0.0, le=86_400.0, description="a Retry-After up to this is waited for"
+    )
+    max_failures: int = Field(
+        default=20, ge=1, le=1_000_000, description="failed requests in a row that stop the evaluation"
+    )
+
+    @model_validator(mode="after")
+    def _url_and_model_go_together(self) -> EndpointConfig:
+        if (self.url is None) != (self.model is None):
+            given, missing = ("url", "model") if self.model is None else ("model", "url")
+            raise ValueError(f"{given} needs {missing} as well (--endpoint URL --served-model NAME)")
+        return self
 
 
 class SamplingConfig(Section):
@@ -342,6 +380,7 @@ class Config(Section):
     training: TrainingConfig = TrainingConfig()
     rl_training: RLConfig = RLConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    endpoint: EndpointConfig = EndpointConfig()
     sampling: SamplingConfig = SamplingConfig()
     tracking: TrackingConfig = TrackingConfig()
     sandbox: SandboxConfig = SandboxConfig()
