@@ -65,7 +65,8 @@ def verdict_sentence(
 ) -> str:
     """The comparison in one plain sentence."""
     macro = result["macro"]
-    if not any(entry["num_discordant"] or entry["difference"] for entry in result["per_environment"].values()):
+    entries = result["per_environment"].values()
+    if not any(entry["num_discordant"] or entry["difference"] for entry in entries):
         opening = f"{candidate} and {baseline} solve the same tasks"
     elif macro["lower"] > 0.0:
         opening = f"{candidate} is better than {baseline}"

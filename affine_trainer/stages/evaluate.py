@@ -230,21 +230,28 @@ def temperature_of(config: Config) -> float:
 
 
 def whole_chunks(path: Path, groups: Sequence[TaskGroup], chunk_size: int) -> tuple[int, int]:
-    """How many chunks, and episodes, an earlier process left in `path`, which is cut to whole chunks."""
+    """How many chunks, and episodes, an earlier process left in `path`, which is cut to whole chunks.
+
+    The last ones are cut as well as long as they hold a play that failed: what ended that process, a server
+    that went away for one, may have failed them too.
+    """
     from affine_trainer.rollout import chunk_plan
 
     rows = resume_jsonl(path)
-    chunks, expected = 0, list[str]()
+    expected, ends, unfailed = list[str](), [0], 0
     for place in chunk_plan(groups, chunk_size):
         keys = [task.key for task in groups[place.group].tasks[place.tasks]]
         if len(expected) + len(keys) > len(rows):
             break
-        chunks, expected = chunks + 1, expected + keys
+        expected += keys
+        ends.append(len(expected))
+        if all(row.get("stop_reason") != "error" for row in rows[ends[-2] : ends[-1]]):
+            unfailed = len(ends) - 1
     if [row.get("task_key") for row in rows[: len(expected)]] != expected:
         raise StageError(f"{path} holds episodes of other tasks: redo the evaluation with --force")
-    if len(rows) > len(expected):
-        write_jsonl(path, rows[: len(expected)])
-    return chunks, len(expected)
+    if len(rows) > ends[unfailed]:
+        write_jsonl(path, rows[: ends[unfailed]])
+    return unfailed, ends[unfailed]
 
 
 def play_trivial(config: Config, groups: Sequence[TaskGroup]) -> dict[str, list[Episode]]:
