@@ -313,16 +313,18 @@ def _tell(summary: dict[str, Any], chosen: EvaluatedModel, path: Path, metrics: 
     rich.get_console().print(evaluation_table(summary, f"eval: {chosen.label} ({chosen.name})"))
     say(f"eval: {metrics['seconds']:.0f} s, {metrics['tokens_per_second']:,.0f} tokens/s")
     if chosen.served:
+        usage = summary["usage"]
         say(
-            "eval: usage {prompt_tokens:,} prompt and {completion_tokens:,} completion tokens".format(
-                **summary["usage"]
-            )
+            f"eval: usage {usage['prompt_tokens']:,} prompt, {usage['completion_tokens']:,} completion tokens"
         )
-    say(f"eval: wrote {path / 'evaluation.json'} and {path / 'episodes.jsonl'}; next: {_next(chosen.label)}")
+    say(f"eval: wrote {path / 'evaluation.json'} and {path / 'episodes.jsonl'}; next: {_next(chosen)}")
 
 
-def _next(label: str) -> str:
-    return {"base": "affine eval --model sft", "sft": "affine eval --model rl"}.get(label, "affine compare")
+def _next(chosen: EvaluatedModel) -> str:
+    if chosen.served:
+        return f"affine compare {chosen.label} base"
+    following = {"base": "affine eval --model sft", "sft": "affine eval --model rl"}
+    return following.get(chosen.label, "affine compare")
 
 
 def say(text: str) -> None:

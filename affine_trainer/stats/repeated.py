@@ -38,7 +38,7 @@ def pass_at_k(samples: int, successes: int, k: int) -> float:
 
 
 def pass_rates(
-    outcomes: Mapping[Hashable, Sequence[bool]],
+    outcomes: Mapping[str, Sequence[bool]],
     level: float = 0.80,
     *,
     samples: int = 10_000,

@@ -48,7 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def transformers_serve() -> Iterator[str]:
     """The address at which `transformers serve` serves the embedded model."""
     if not all(map(importlib.util.find_spec, ("fastapi", "uvicorn", "openai"))):
-        pytest.skip("needs transformers[serving] (the extra `serving`)")
+        pytest.skip("needs transformers[serving] (the extra `dev`)")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -250,7 +250,8 @@ def test_the_command_takes_an_endpoint_or_a_model_of_its_own() -> None:
     with ChatServer(all_true_server) as server:
         code, text = run("--endpoint", server.url, "--served-model", "123")
         assert code == 0, text
-        assert "eval: usage 35 prompt and 15 completion tokens" in text
+        assert "eval: usage 35 prompt, 15 completion tokens" in text
+        assert f"next: affine compare 123-at-127.0.0.1-{server.port} base" in text
         assert {body["model"] for body in server.bodies} == {"123"}
         code, text = run("--endpoint", server.url, "--served-model", "x", "--model", "base")
         assert code == 2 and "leave one of them out" in text
