@@ -39,6 +39,19 @@ def completion(text: str | None, stop: str = "stop", prompt_tokens: int = 7, tok
     return Reply(200, {"object": "chat.completion", "choices": [choice], "usage": usage})
 
 
+def once_there_are(count: int, fault: Fault = lambda number, body: None) -> Fault:
+    """Holds every request until there are so many; then comes `fault`."""
+    here = threading.Event()
+
+    def held(number: int, body: dict[str, Any]) -> str | Reply | None:
+        if number >= count - 1:
+            here.set()
+        assert here.wait(120.0)
+        return fault(number, body)
+
+    return held
+
+
 def forwarded(url: str) -> Answer:
     """The answers of the server at `url`."""
     pool = urllib3.PoolManager(maxsize=200, retries=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import threading
 import time
 from collections.abc import Sequence
 from email.utils import formatdate
@@ -23,7 +22,7 @@ from affine_trainer.policies.scripted import all_true
 from affine_trainer.records import Completion, Conversation, Message, Sampling, TaskGroup, seed_from
 from affine_trainer.rollout import play
 from affine_trainer.rules import task_seed
-from tests.policies.chat_server import ChatServer, Reply, completion
+from tests.policies.chat_server import ChatServer, Reply, completion, once_there_are
 
 GREEDY = Sampling(0.0, 1.0, 32, seed=5)
 QUICK = (
@@ -120,15 +119,7 @@ def faults(number: int, body: dict) -> str | Reply | None:
 def test_a_hundred_requests_at_once_lose_nothing_to_a_server_that_drops_every_tenth_connection() -> None:
     conversations = talks(100)
     prompts = [talk.messages[0].content for talk in conversations]
-    all_are_here = threading.Event()
-
-    def once_all_are_here(number: int, body: dict) -> str | Reply | None:
-        if number == 99:
-            all_are_here.set()
-        assert all_are_here.wait(60.0)
-        return faults(number, body)
-
-    with ChatServer(echo, once_all_are_here) as server:
+    with ChatServer(echo, once_there_are(100, faults)) as server:
         found = replies(config_for(server, "endpoint.concurrency=100"), conversations)
     assert [completion.text for completion in found] == [f"answer to {prompt}" for prompt in prompts]
     assert {completion.stop for completion in found} == {"stop"}
@@ -138,26 +129,23 @@ def test_a_hundred_requests_at_once_lose_nothing_to_a_server_that_drops_every_te
 
 def test_a_slow_answer_is_asked_for_again() -> None:
     with ChatServer(echo, lambda number, body: "slow" if number < 2 else None) as server:
-        found = replies(config_for(server, "endpoint.timeout=0.2"), talks(2))
+        found = replies(config_for(server, "endpoint.timeout=0.3"), talks(2))
     assert {completion.stop for completion in found} == {"stop"}
-    assert len(server.bodies) == 4
+    assert len(server.bodies) >= 4
 
 
 def test_no_more_requests_are_open_than_the_concurrency_allows() -> None:
-    def slowly(body: dict) -> Reply:
-        time.sleep(0.01)
-        return echo(body)
-
-    with ChatServer(slowly) as server:
+    with ChatServer(echo, once_there_are(3)) as server:
         replies(config_for(server, "endpoint.concurrency=3"), talks(20))
     assert server.most == 3
 
 
 def test_requests_begin_no_faster_than_the_rate_allows() -> None:
     with ChatServer(echo, lambda number, body: BUSY if number == 2 else None) as server:
+        began = time.monotonic()
         replies(config_for(server, "endpoint.requests_per_minute=3000"), talks(10))
     assert len(server.times) == 11
-    assert server.times[-1] - server.times[0] > 9 * 0.02  # ten pauses of 20 ms, less the way of one request
+    assert server.times[-1] - began >= 10 * 0.02
 
 
 def test_nobody_asks_before_the_time_that_a_server_names() -> None:

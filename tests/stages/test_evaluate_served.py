@@ -28,7 +28,7 @@ from affine_trainer.records import Episode
 from affine_trainer.report.episodes import read_episodes
 from affine_trainer.stages.compare import compare
 from affine_trainer.stages.evaluate import evaluate, temperature_of
-from tests.policies.chat_server import ChatServer, Reply, completion, forwarded
+from tests.policies.chat_server import ChatServer, Reply, completion, forwarded, once_there_are
 
 STARTS_WITHIN = 180.0  # seconds, on a busy machine
 SAT_ONLY = (
@@ -122,12 +122,12 @@ def test_a_hundred_requests_at_once_lose_nothing_where_every_tenth_connection_dr
     def drops(number: int, body: dict) -> str | None:
         return ("dropped" if number % 20 else "cut") if number % 10 == 0 else None
 
-    with ChatServer(forwarded(transformers_serve), drops) as proxy:
+    with ChatServer(forwarded(transformers_serve), once_there_are(100, drops)) as proxy:
         served = (f"endpoint.url={proxy.url}", f"endpoint.model={NANO}", "endpoint.concurrency=100")
         folder = evaluate(load_config(None, [*settings, *served]))
     assert played(folder) == played(base)
     assert len(proxy.bodies) >= 110
-    assert proxy.most >= 50
+    assert proxy.most == 100
 
 
 def all_true_server(body: dict) -> Reply:
