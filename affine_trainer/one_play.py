@@ -122,6 +122,8 @@ def advance(game: OnePlay, completion: Completion, last: bool) -> None:
     """Let the environment play one reply; what it shows becomes the next user message, or the play ends."""
     if completion.stop == "context":
         game.stop_reason = "token_limit"
+    elif completion.stop == "error":
+        game.stop_reason, game.error = "error", completion.error
     else:
         _step(game, completion)
     if last and game.stop_reason is None:
@@ -141,7 +143,7 @@ def _step(game: OnePlay, completion: Completion) -> None:
     finally:
         game.seconds += time.perf_counter() - began
     info = {**step.info, "stop": completion.stop}
-    game.turns.append(Turn(game.observation, completion.text, step.reward, len(completion.token_ids), info))
+    game.turns.append(Turn(game.observation, completion.text, step.reward, completion.num_tokens, info))
     if step.terminated or step.truncated:
         game.stop_reason = "terminated" if step.terminated else "turn_limit"
         return

@@ -121,10 +121,14 @@ class TaskSet(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TaskGroup:
-    """Tasks of one environment and family, which share chunks."""
+    """Tasks of one environment and family, which share chunks.
+
+    `tasks` holds every task `samples_per_task` times in a row.
+    """
 
     task_set: TaskSet
     tasks: Sequence[Task]
+    samples_per_task: int = 1
 
     @property
     def name(self) -> str:
@@ -146,14 +150,23 @@ class Sampling:
 class Completion:
     """One sampled reply. `token_ids` ends with the stop token unless `stop` is "length".
 
-    With `stop` "context" there is none: the conversation has reached the policy's limit of tokens.
-    `logprobs` (one per token id) are those of the distribution that was sampled from, temperature included.
+    With `stop` "context" there is none: the conversation has reached the policy's limit of tokens. With
+    "error" there is none either, for a reason outside the model that `error` gives. `logprobs` (one per token
+    id) are those of the distribution that was sampled from, temperature included. An endpoint gives no ids,
+    but counts them (`counted`).
     """
 
     text: str
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
-    stop: Literal["stop", "length", "context"]
+    stop: Literal["stop", "length", "context", "error"]
+    counted: int | None = None
+    error: str | None = None
+
+    @property
+    def num_tokens(self) -> int:
+        """The tokens of the reply."""
+        return len(self.token_ids) if self.counted is None else self.counted
 
 
 @dataclass(slots=True)
@@ -163,7 +176,9 @@ class Conversation:
     `token_ids` holds prompt, completions and observations in order; `action_mask` is 1 on sampled tokens.
     Endpoint and scripted policies leave both empty. `cache` belongs to the policy, which need not keep one
     for a conversation that does not go on. The last `begun` tokens are the beginning of a reply that the
-    policy is to finish. `environment` is for scripted players alone, who may look at it.
+    policy is to finish. `environment` is for scripted players alone, who may look at it. `sample` tells apart
+    the conversations about one task. `sent_tokens` is what an endpoint has read: each turn sends it the whole
+    conversation again.
     """
 
     messages: list[Message]
@@ -175,6 +190,8 @@ class Conversation:
     goes_on: bool = False
     begun: int = 0
     environment: Environment | None = None
+    sample: int = 0
+    sent_tokens: int = 0
 
 
 class Policy(Protocol):
@@ -229,7 +246,10 @@ class Turn:
 
 @dataclass(slots=True)
 class Episode:
-    """One play of one task. `grade` is None when it could not be graded; then `error` says why."""
+    """One play of one task. `grade` is None when it could not be graded; then `error` says why.
+
+    `sample` is 0, or the number of the play where a task is played several times.
+    """
 
     task_key: str
     content_sha256: str
@@ -245,6 +265,12 @@ class Episode:
     states: tuple[State, ...] = ()  # where each turn began; kept for RL only, never written
     state_values: dict[int, float] | None = None  # V at the first token sampled from a state, by its position
     difficulty: float | None = None  # the task's, for breakdowns
+    sample: int = 0
+
+    @property
+    def key(self) -> str:
+        """The task's key, and behind `#` the number of any further sample of it."""
+        return f"{self.task_key}#{self.sample}" if self.sample else self.task_key
 
 
 def sha256_of(value: Any) -> str:

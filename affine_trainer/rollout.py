@@ -67,7 +67,8 @@ def play(
     slow environment does not hold up a fast one; of those that wait for the policy the first in the plan is
     answered.
 
-    An environment that fails gives an episode without a grade. `seconds` is an episode's share of its batches
+    An environment that fails gives an episode without a grade, as does a policy's completion that says
+    "error". `seconds` is an episode's share of its batches
     plus its environment's own time. `keep_conversation` leaves token ids, action mask and log-probs on the
     episodes, `keep_states` the states at which each turn began, for `continue_from`.
     """
@@ -206,8 +207,11 @@ class _Chunk:
 
     def start(self) -> None:
         goes_on = self.group.task_set.max_turns > 1
-        for state in self.starts:
+        for number, state in zip(
+            range(self.place.tasks.start, self.place.tasks.stop), self.starts, strict=True
+        ):
             conversation = conversation_at(state, goes_on)
+            conversation.sample = number % self.group.samples_per_task
             self.plays.append(OnePlay(state, conversation, self.player.keep.states))
         self.pending = [self.pool.submit(begin, game, self.group.task_set) for game in self.plays]
 
@@ -260,10 +264,12 @@ class _Chunk:
             grade=game.grade,
             stop_reason=game.stop_reason or "turn_limit",
             error=game.error,
-            num_prompt_tokens=len(conversation.token_ids) - sum(conversation.action_mask),
+            num_prompt_tokens=conversation.sent_tokens
+            or len(conversation.token_ids) - sum(conversation.action_mask),
             num_completion_tokens=sum(turn.num_tokens for turn in game.turns),
             seconds=game.seconds,
             conversation=conversation if self.player.keep.conversation else None,
             states=tuple(game.states),
             difficulty=game.task.difficulty,
+            sample=conversation.sample,
         )

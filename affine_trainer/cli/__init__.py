@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import warnings
@@ -16,6 +17,7 @@ from affine_trainer import __version__
 from affine_trainer.cli import handover, sandbox
 from affine_trainer.cli.group import AffineGroup, debugging
 from affine_trainer.cli.options import MORE, ConfigFile, Overrides, read_config
+from affine_trainer.errors import AffineError
 
 STEPS = "The five steps"
 Force = Annotated[bool, typer.Option("--force", help="Redo the step although it is complete.")]
@@ -141,6 +143,16 @@ def evaluate(
             "--model", "-m", help="base, sft, rl, a folder or a hub id; by default the last one trained."
         ),
     ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--endpoint", metavar="URL", help="Evaluate what an OpenAI-compatible server serves instead."
+        ),
+    ] = None,
+    served_model: Annotated[
+        str | None,
+        typer.Option("--served-model", metavar="NAME", help="The model's name there."),
+    ] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     force: Force = False,
@@ -149,7 +161,11 @@ def evaluate(
     """(4) Evaluate a model on the fixed evaluation tasks."""
     from affine_trainer.stages.evaluate import evaluate as stage
 
-    stage(read_config(config, overrides, unsandboxed=unsandboxed), model, force=force)
+    if model and (endpoint or served_model):
+        raise AffineError("--model and --endpoint name two models: leave one of them out")
+    served = {"endpoint.url": endpoint, "endpoint.model": served_model}
+    changes = [*(overrides or ()), *(f"{key}={json.dumps(text)}" for key, text in served.items() if text)]
+    stage(read_config(config, changes, unsandboxed=unsandboxed), model, force=force)
 
 
 @app.command(rich_help_panel=STEPS)

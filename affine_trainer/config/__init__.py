@@ -3,19 +3,18 @@
 from affine_trainer.config.experiment import Cell, Experiment, check_overlay, load_experiment
 from affine_trainer.config.flat import flatten
 from affine_trainer.config.loading import load_config, resolved_yaml
+from affine_trainer.config.rl import RLConfig
+from affine_trainer.config.section import Schedule, Section, SingleTurnEnvironment
 from affine_trainer.config.sections import (
     AffineDataConfig,
     AgentGymConfig,
     Config,
     DataConfig,
+    EndpointConfig,
     EvaluationConfig,
     ModelConfig,
-    RLConfig,
     SamplingConfig,
     SandboxConfig,
-    Schedule,
-    Section,
-    SingleTurnEnvironment,
     TrackingConfig,
     TrainingConfig,
 )
@@ -26,6 +25,7 @@ __all__ = [
     "Cell",
     "Config",
     "DataConfig",
+    "EndpointConfig",
     "EvaluationConfig",
     "Experiment",
     "ModelConfig",

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Schedule = Literal["constant", "linear", "cosine"]
-RLSchedule = Literal["constant", "linear", "cosine", "power", "steps"]
-SingleTurnEnvironment = Literal["sat", "abd", "ded"]
-AgentEnvironmentName = Literal["babyai", "sciworld", "textcraft", "alfworld", "webshop"]
-Rounds = Annotated[int, Field(ge=1, le=1000)]
-Weight = Annotated[float, Field(ge=0.0, le=1000.0)]
-
-
-class Section(BaseModel):
-    """A group of keys: immutable, no unknown key, no silent conversion of text to a number."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=()
-    )
+from affine_trainer.config.rl import RLConfig
+from affine_trainer.config.section import (
+    AgentEnvironmentName,
+    Rounds,
+    Schedule,
+    Section,
+    SingleTurnEnvironment,
+    Weight,
+    check_weights,
+)
 
 
 class ModelConfig(Section):
@@ -57,7 +52,7 @@ class AffineDataConfig(Section):
 
     @model_validator(mode="after")
     def _weights_are_usable(self) -> AffineDataConfig:
-        _check_weights(self.environments, self.weights)
+        check_weights(self.environments, self.weights)
         return self
 
 
@@ -93,16 +88,8 @@ class AgentGymConfig(Section):
 
     @model_validator(mode="after")
     def _weights_are_usable(self) -> AgentGymConfig:
-        _check_weights(self.environments, self.weights)
+        check_weights(self.environments, self.weights)
         return self
-
-
-def _check_weights(environments: Sequence[Any], weights: Mapping[Any, float]) -> None:
-    missing = [name for name in environments if weights.get(name, 0.0) <= 0.0]
-    if missing:
-        raise ValueError(f"weights needs a number above 0 for {', '.join(missing)}")
-    if len(set(environments)) < len(environments):
-        raise ValueError("environments names one twice")
 
 
 class DataConfig(Section):
@@ -141,163 +128,6 @@ class TrainingConfig(Section):
     save_total_limit: int = Field(default=3, ge=1, le=1000)
 
 
-class RLConfig(Section):
-    """`num_rollouts` iterations of `rollout_batch_size` episodes, `ppo_epochs` passes over each."""
-
-    algorithm: Literal["ppo", "reinforce", "grpo"] = "ppo"
-    num_rollouts: int = Field(default=36, ge=1, le=1_000_000)
-    rollout_batch_size: int = Field(default=256, ge=2, le=65536)
-    samples_per_task: int = Field(default=4, ge=1, le=4096, description="episodes of a task side by side")
-    oversampling: float = Field(
-        default=2.0,
-        ge=1.0,
-        le=64.0,
-        description="times the batch that is played, to learn from the best part",
-    )
-    weights: dict[SingleTurnEnvironment | AgentEnvironmentName, Weight] = Field(
-        default={
-            **{"sat": 10, "abd": 6, "ded": 10},
-            **{"babyai": 0.2, "sciworld": 0.05, "textcraft": 0.15, "alfworld": 0.15, "webshop": 0.05},
-        },
-        description="shares of the tasks that are practised; none given: those of data",
-    )
-    mini_batch_size: int = Field(default=64, ge=1, le=65536, description="episodes an optimiser step")
-    micro_batch_size: int = Field(default=64, ge=1, le=65536, description="episodes a forward pass")
-    ppo_epochs: int = Field(default=2, ge=1, le=100)
-    clip_range: float = Field(default=0.2, gt=0.0, lt=1.0)
-    clip_range_value: float = Field(default=0.2, gt=0.0, le=1000.0)
-    vf_coef: float = Field(default=0.005, ge=0.0, le=100.0)
-    entropy_coef: float = Field(default=0.001, ge=0.0, le=10.0)
-    entropy_schedule: RLSchedule | Literal["decay"] = "decay"
-    entropy_decay: float = Field(default=0.9995, gt=0.0, le=1.0, description="factor an optimiser step")
-    entropy_floor: float = Field(default=0.0005, ge=0.0, le=10.0, description="where any schedule ends")
-    kl_coef: float = Field(default=0.1, ge=0.0, le=100.0, description="0 leaves the reference model out")
-    kl_schedule: RLSchedule = "constant"
-    final_kl_coef: float = Field(default=0.0, ge=0.0, le=100.0, description="where kl_schedule ends")
-    kl_warmup_steps: int = Field(default=0, ge=0, le=1_000_000, description="optimiser steps")
-    gamma: float = Field(default=0.99, ge=0.0, le=1.0)
-    gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0)
-    gae_level: Literal["turn", "token"] = "turn"
-    advantage: Literal["gae", "group", "baseline", "vine"] = Field(
-        default="group",
-        description="against the critic, the task's other episodes, a number a turn, or fresh continuations",
-    )
-    vine_rollouts: int = Field(default=9, ge=1, le=1024, description="continuations of a state")
-    vine_max_states: int = Field(default=8, ge=1, le=4096, description="an episode; more are merged")
-    vine_batch_size: int = Field(default=256, ge=1, le=65536, description="continuations played together")
-    adaptive_rollouts: Literal["fixed", "adaptive", "adaptive_mle"] = Field(
-        default="fixed", description="always as many continuations, or until the success rate is known"
-    )
-    min_rollouts: int = Field(default=4, ge=1, le=1024, description="and between looks; adaptive only")
-    max_rollouts: int = Field(default=16, ge=1, le=1024, description="adaptive only")
-    target_ci_width: float = Field(default=0.5, gt=0.0, le=1.0, description="of the rate's interval")
-    ci_method: Literal["wilson", "jeffreys"] = "wilson"
-    ci_level: float = Field(default=0.95, gt=0.0, lt=1.0)
-    allow_full_rollouts: bool = Field(default=False, description="run a plan that can never stop early")
-    normalize_advantages: Literal["batch", "ema", "scale", "none"] = "scale"
-    advantage_ema_decay: float = Field(default=0.99, ge=0.0, lt=1.0, description="an iteration")
-    advantage_ema_center: bool = Field(default=False, description="ema takes the running mean off too")
-    learning_rate: float = Field(default=5e-5, gt=0.0, le=1.0)
-    critic_learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
-    critic_hidden_size: int = Field(default=256, ge=1, le=65536)
-    lr_schedule: RLSchedule = "cosine"
-    min_lr_ratio: float = Field(default=0.1, ge=0.0, le=1.0)
-    warmup_steps: int = Field(default=20, ge=0, le=1_000_000, description="optimiser steps")
-    schedule_power: float = Field(default=2.0, gt=0.0, le=10.0, description="exponent of schedules: power")
-    schedule_stages: int = Field(default=4, ge=2, le=1000, description="stages of schedules: steps")
-    weight_decay: float = Field(default=0.0, ge=0.0, le=1.0)
-    max_grad_norm: float = Field(default=1.0, gt=0.0, le=1000.0)
-    enable_curriculum: bool = False
-    initial_max_steps: Rounds = Field(default=4, description="the curriculum's limit at the start, in rounds")
-    final_max_steps: Rounds = Field(default=10, description="the limit at the end; there every task is open")
-    curriculum_limits: tuple[Literal["difficulty", "rounds"], ...] = Field(
-        default=("difficulty", "rounds"), min_length=1, description="what the limit acts on"
-    )
-    curriculum_schedule: Literal["linear", "power", "steps", "gate"] = "linear"
-    curriculum_until: float = Field(
-        default=0.75, gt=0.0, le=1.0, description="share of the iterations at whose end the limit is final"
-    )
-    curriculum_gate: float = Field(
-        default=0.5, gt=0.0, lt=1.0, description="lower bound of recent success that opens the next stage"
-    )
-    curriculum_window: int = Field(
-        default=4, ge=1, le=1000, description="an environment's last iterations that count as recent"
-    )
-    curriculum_rehearsal: float = Field(
-        default=0.2, ge=0.0, le=1.0, description="least share of draws for tasks open from the start"
-    )
-    reward_shaping: Literal["potential", "guide", "none"] = "potential"
-    reward_function: str | None = Field(
-        default=None, min_length=1, description="path/to/file.py:function that pays an episode instead"
-    )
-    temperature: float = Field(default=0.7, gt=0.0, le=5.0)
-    top_p: float = Field(default=1.0, gt=0.0, le=1.0)
-    validation_frequency: int = Field(
-        default=12, ge=1, le=1_000_000, description="iterations between validations"
-    )
-    validation_samples: int = Field(default=384, ge=1, le=1_000_000)
-    patience: int = Field(
-        default=10, ge=1, le=1_000_000, description="validations without improvement before stopping"
-    )
-    min_improvement: float = Field(default=0.001, ge=0.0, le=1.0)
-    save_frequency: int = Field(default=10, ge=1, le=1_000_000, description="iterations between checkpoints")
-    save_total_limit: int = Field(default=2, ge=1, le=1000)
-
-    @model_validator(mode="after")
-    def _batches_divide(self) -> RLConfig:
-        if self.rollout_batch_size % self.mini_batch_size:
-            raise ValueError(
-                f"rollout_batch_size ({self.rollout_batch_size}) must be a multiple of "
-                f"mini_batch_size ({self.mini_batch_size})"
-            )
-        if self.mini_batch_size % self.micro_batch_size:
-            raise ValueError(
-                f"mini_batch_size ({self.mini_batch_size}) must be a multiple of "
-                f"micro_batch_size ({self.micro_batch_size})"
-            )
-        if self.micro_batch_size % self.samples_per_task:
-            raise ValueError(
-                f"micro_batch_size ({self.micro_batch_size}) must be a multiple of "
-                f"samples_per_task ({self.samples_per_task}), whose prompt the model reads once"
-            )
-        if self.initial_max_steps > self.final_max_steps:
-            raise ValueError(
-                f"initial_max_steps ({self.initial_max_steps}) must be at most "
-                f"final_max_steps ({self.final_max_steps})"
-            )
-        if self.advantage == "group" and self.samples_per_task < 2:
-            raise ValueError("advantage: group compares a task's episodes; give samples_per_task at least 2")
-        if self.min_rollouts > self.max_rollouts:
-            raise ValueError(
-                f"min_rollouts ({self.min_rollouts}) must be at most max_rollouts ({self.max_rollouts})"
-            )
-        if self.advantage == "vine" and self.gae_level == "token" and self.gamma < 1.0:
-            raise ValueError(
-                "advantage: vine discounts by turns, for its steps lie inside them; set gae_level to turn, "
-                "or gamma to 1"
-            )
-        if self.oversampling > 1.0 and self.advantage != "group":
-            raise ValueError(
-                "oversampling picks tasks whose episodes differ, for advantage: group; set it to 1"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _algorithm_fits(self) -> RLConfig:
-        if self.algorithm == "reinforce" and self.ppo_epochs > 1:
-            raise ValueError(
-                "algorithm: reinforce learns from each episode once, with the policy that sampled it; "
-                f"set ppo_epochs to 1 (it is {self.ppo_epochs})"
-            )
-        if self.algorithm == "grpo" and self.advantage != "group":
-            raise ValueError("algorithm: grpo compares a task's episodes; set advantage to group")
-        if self.advantage in ("gae", "baseline") and self.vf_coef == 0.0:
-            raise ValueError(
-                f"advantage: {self.advantage} needs a critic that learns; set vf_coef above 0, as in 0.5"
-            )
-        return self
-
-
 class EvaluationConfig(Section):
     """The fixed tasks every model meets, and how it is asked."""
 
@@ -313,9 +143,47 @@ class EvaluationConfig(Section):
     )
     task_seed: int = Field(default=0, ge=0, le=2**31 - 1)
     batch_size: int = Field(default=64, ge=1, le=65536)
-    temperature: float = Field(default=0.0, ge=0.0, le=5.0)
+    samples_per_task: int = Field(
+        default=1, ge=1, le=1024, description="plays of a task, each with a seed of its own, for pass@k"
+    )
+    temperature: float | None = Field(default=None, ge=0.0, le=5.0, description="null: that of the rules")
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
-    rules: Literal["affine-2025-09", "affine-2025-11", "affine-2025-11-exact"] = "affine-2025-11"
+    rules: Literal["affine-2025-09", "affine-2025-10", "affine-2025-11", "affine-2025-11-exact"] = (
+        "affine-2025-11"
+    )
+
+
+class EndpointConfig(Section):
+    """A served model to evaluate, and what its server is asked to bear; times are in seconds."""
+
+    url: str | None = Field(default=None, min_length=1, description="of an OpenAI-compatible server")
+    model: str | None = Field(default=None, min_length=1, description="the name that it is served under")
+    key_variable: str = Field(
+        default="AFFINE_ENDPOINT_KEY",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        max_length=100,
+        description="environment variable that holds the key",
+    )
+    concurrency: int = Field(default=32, ge=1, le=4096, description="requests at the same time")
+    requests_per_minute: float | None = Field(default=None, gt=0.0, le=10_000_000.0)
+    connect_timeout: float = Field(default=10.0, gt=0.0, le=600.0)
+    timeout: float = Field(default=600.0, gt=0.0, le=86_400.0, description="for one answer")
+    retries: int = Field(default=8, ge=0, le=100, description="after a failure that may pass")
+    backoff: float = Field(default=0.5, ge=0.0, le=600.0, description="the first pause; each next doubles")
+    longest_pause: float = Field(default=30.0, ge=0.0, le=3600.0, description="the pauses stop doubling here")
+    longest_wait: float = Field(
+        default=300.0, ge=0.0, le=86_400.0, description="a Retry-After up to this is waited for"
+    )
+    max_failures: int = Field(
+        default=20, ge=1, le=1_000_000, description="failed requests in a row that stop the evaluation"
+    )
+
+    @model_validator(mode="after")
+    def _url_and_model_go_together(self) -> EndpointConfig:
+        if (self.url is None) != (self.model is None):
+            given, missing = ("url", "model") if self.model is None else ("model", "url")
+            raise ValueError(f"{given} needs {missing} as well (--endpoint URL --served-model NAME)")
+        return self
 
 
 class SamplingConfig(Section):
@@ -364,6 +232,7 @@ class Config(Section):
     training: TrainingConfig = TrainingConfig()
     rl_training: RLConfig = RLConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    endpoint: EndpointConfig = EndpointConfig()
     sampling: SamplingConfig = SamplingConfig()
     tracking: TrackingConfig = TrackingConfig()
     sandbox: SandboxConfig = SandboxConfig()
@@ -394,7 +263,7 @@ class Config(Section):
     def _what_is_practised_has_a_share(self) -> Config:
         names = (*self.data.affine.environments, *self.data.agentgym.environments)
         try:
-            _check_weights(names if self.rl_training.weights else (), self.rl_training.weights)
+            check_weights(names if self.rl_training.weights else (), self.rl_training.weights)
         except ValueError as error:
             raise ValueError(f"rl_training.{error}, or {{}} for the shares of data") from error
         return self

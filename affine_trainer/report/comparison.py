@@ -32,7 +32,9 @@ def compare_evaluations(
 ) -> dict[str, Any]:
     """Everything known about candidate against baseline, as JSON values; differences lie in [-1, 1].
 
-    Families kept out of training are compared under `slices` and enter neither macro nor verdict.
+    Families kept out of training are compared under `slices` and enter neither macro nor verdict. Where tasks
+    have several samples, differences are those of a task's means, and tables, p and verdict take one play a
+    task.
     DataError as `pair_evaluations` says.
     """
     pairs = pair_evaluations(candidate, baseline)
@@ -63,7 +65,8 @@ def verdict_sentence(
 ) -> str:
     """The comparison in one plain sentence."""
     macro = result["macro"]
-    if all(entry["num_discordant"] == 0 for entry in result["per_environment"].values()):
+    entries = result["per_environment"].values()
+    if not any(entry["num_discordant"] or entry["difference"] for entry in entries):
         opening = f"{candidate} and {baseline} solve the same tasks"
     elif macro["lower"] > 0.0:
         opening = f"{candidate} is better than {baseline}"
@@ -230,4 +233,5 @@ def _difference_values(difference: Difference) -> dict[str, float]:
 
 
 def _counts(pair: Pairs) -> PairedCounts:
-    return count_pairs(pair.candidate_success, pair.baseline_success)
+    """The paired table, of one play a task."""
+    return count_pairs(pair.candidate_first, pair.baseline_first)

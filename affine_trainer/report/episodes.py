@@ -47,13 +47,14 @@ class _EpisodeRow(_Row):
     error: str | None
     num_prompt_tokens: int = Field(ge=0)
     num_completion_tokens: int = Field(ge=0)
+    sample: int = Field(default=0, ge=0)
     seconds: float = Field(ge=0.0)
     turns: list[_TurnRow]
 
 
 @dataclass(frozen=True, slots=True)
 class EpisodeFile:
-    """The episodes of one file by task key, and the line each of them stands on."""
+    """The episodes of one file by their key, and the line each of them stands on."""
 
     path: Path
     episodes: dict[str, Episode]
@@ -96,6 +97,7 @@ def episode_row(episode: Episode) -> dict[str, Any]:
         "error": episode.error,
         "num_prompt_tokens": episode.num_prompt_tokens,
         "num_completion_tokens": episode.num_completion_tokens,
+        "sample": episode.sample,
         "seconds": episode.seconds,
         "turns": [asdict(turn) for turn in episode.turns],
     }
@@ -107,10 +109,10 @@ def read_episodes(path: Path) -> list[Episode]:
 
 
 def read_episode_file(path: Path) -> EpisodeFile:
-    """Read and check a file of one play a task.
+    """Read and check a file of one play a task and sample.
 
     DataError names file and line of a broken or truncated line, a field that is missing, of another type
-    or not a finite number, and a task that appears twice.
+    or not a finite number, and a task that appears twice with the same sample number.
     """
     rows = list(read_jsonl(path, _FIELDS))
     with path.open("rb") as file:
@@ -118,12 +120,13 @@ def read_episode_file(path: Path) -> EpisodeFile:
     found = EpisodeFile(path, {}, {})
     for number, row in zip(numbers, rows, strict=True):
         episode = _episode(row, f"{path}, line {number}")
-        if (first := found.lines.setdefault(episode.task_key, number)) != number:
+        if (first := found.lines.setdefault(episode.key, number)) != number:
             raise DataError(
-                f"{path}, line {number}: task {episode.task_key} is already on line {first}; "
-                "an evaluation plays each task once, so remove one of them."
+                f"{path}, line {number}: task {episode.key} is already on line {first}; "
+                "an evaluation plays each task once (each sample, where there are several), "
+                "so remove one of them."
             )
-        found.episodes[episode.task_key] = episode
+        found.episodes[episode.key] = episode
     return found
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from affine_trainer.errors import DataError
-from affine_trainer.records import Episode
+from affine_trainer.records import Episode, Grade
 from affine_trainer.report.episodes import EpisodeFile, environment_of, is_unseen, read_episode_file
 
 _SAME_TASKS = "evaluate both with the same data and evaluation settings"
@@ -25,7 +25,7 @@ class Evaluation:
     file: EpisodeFile
 
     def plays(self, *, unseen: bool) -> dict[str, dict[str, Episode]]:
-        """Episodes by environment and task key; `unseen` picks the families kept out of training."""
+        """Episodes by environment and key; `unseen` picks the families kept out of training."""
         groups: dict[str, dict[str, Episode]] = {}
         for key, episode in self.file.episodes.items():
             if is_unseen(key) == unseen:
@@ -35,12 +35,18 @@ class Evaluation:
 
 @dataclass(slots=True)
 class Pairs:
-    """One environment's tasks that both could grade, in one order; `excluded` counts the others."""
+    """One environment's tasks that both could grade, in one order; `excluded` counts the others.
 
-    candidate_success: list[bool] = field(default_factory=list)
-    baseline_success: list[bool] = field(default_factory=list)
+    Where tasks have several samples, successes and scores are a task's means over the samples that both could
+    grade. The first of these samples stand alone as well, since a paired table counts unrelated plays.
+    """
+
+    candidate_success: list[float] = field(default_factory=list)
+    baseline_success: list[float] = field(default_factory=list)
     candidate_score: list[float] = field(default_factory=list)
     baseline_score: list[float] = field(default_factory=list)
+    candidate_first: list[bool] = field(default_factory=list)
+    baseline_first: list[bool] = field(default_factory=list)
     excluded: int = 0
 
 
@@ -60,10 +66,11 @@ def pair_evaluations(
 ) -> dict[str, Pairs]:
     """The pairs of every environment, sorted by name.
 
-    Both must hold the same environments and tasks, with the same contents, and be graded by the same rules;
-    DataError otherwise, and where no task of an environment was graded for both.
+    Both must hold the same environments and tasks, with the same contents and as many samples of each, and be
+    graded by the same rules; DataError otherwise, and where no task of an environment was graded for both.
     """
     _check_rules(candidate, baseline)
+    _check_samples(candidate, baseline)
     mine, theirs = candidate.plays(unseen=unseen), baseline.plays(unseen=unseen)
     _check_environments(candidate, baseline, mine, theirs)
     pairs = {}
@@ -89,17 +96,26 @@ def setting_differences(candidate: Evaluation, baseline: Evaluation) -> dict[str
 
 
 def _pairs(mine: Mapping[str, Episode], theirs: Mapping[str, Episode]) -> Pairs:
-    pairs = Pairs()
+    tasks: dict[str, list[tuple[Grade, Grade]]] = {}
     for key, episode in mine.items():
+        both = tasks.setdefault(episode.task_key, [])
         first, second = episode.grade, theirs[key].grade
-        if first is None or second is None:
-            pairs.excluded += 1
-            continue
-        pairs.candidate_success.append(first.success)
-        pairs.baseline_success.append(second.success)
-        pairs.candidate_score.append(first.reward)
-        pairs.baseline_score.append(second.reward)
+        if first is not None and second is not None:
+            both.append((first, second))
+    pairs = Pairs(excluded=sum(not both for both in tasks.values()))
+    for both in filter(None, tasks.values()):
+        first, second = both[0]
+        pairs.candidate_first.append(first.success)
+        pairs.baseline_first.append(second.success)
+        pairs.candidate_success.append(_mean([grade.success for grade, _ in both]))
+        pairs.baseline_success.append(_mean([grade.success for _, grade in both]))
+        pairs.candidate_score.append(_mean([grade.reward for grade, _ in both]))
+        pairs.baseline_score.append(_mean([grade.reward for _, grade in both]))
     return pairs
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def _read_summary(path: Path) -> dict[str, Any]:
@@ -144,6 +160,18 @@ def _check_rules(candidate: Evaluation, baseline: Evaluation) -> None:
         raise DataError(
             f"{candidate.label} was graded by the rules {rules[0]}, {baseline.label} by {rules[1]}: "
             "evaluate both by the same rules."
+        )
+
+
+def _check_samples(candidate: Evaluation, baseline: Evaluation) -> None:
+    mine, theirs = (
+        1 + max((episode.sample for episode in evaluation.file.episodes.values()), default=0)
+        for evaluation in (candidate, baseline)
+    )
+    if mine != theirs:
+        raise DataError(
+            f"{candidate.label} was evaluated with {mine} samples a task, {baseline.label} with {theirs}: "
+            "evaluate both with the same evaluation.samples_per_task."
         )
 
 

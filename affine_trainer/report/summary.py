@@ -12,7 +12,15 @@ from affine_trainer.config import SamplingConfig
 from affine_trainer.errors import DataError
 from affine_trainer.records import Episode, Grade
 from affine_trainer.report.episodes import family_of, is_unseen
-from affine_trainer.stats import Interval, bootstrap_interval, jeffreys_interval, macro_interval
+from affine_trainer.stats import (
+    Interval,
+    bootstrap_interval,
+    clustered_interval,
+    clustered_macro_interval,
+    jeffreys_interval,
+    macro_interval,
+    pass_rates,
+)
 
 SCHEMA_VERSION = 1
 MAX_DIFFICULTY_BINS = 4
@@ -33,7 +41,9 @@ def summarise(
     `trivial` holds the episodes of each trivial policy by its name. Families kept out of training stand
     under `slices` and enter no total. `accuracy` is the share of successes (the environment's predicate),
     `success_rate` the share of scores that are not 0, as older files have it; `weighted_*` and `micro`
-    weigh by tasks, `macro` by environments. Shares lie in [0, 1]; None where nothing could be graded.
+    weigh by samples, `macro` by environments. Shares lie in [0, 1]; None where nothing could be graded.
+    Where tasks have several samples (`num_samples` counts them, `num_tasks` the tasks), intervals take the
+    task as the unit, and `pass_at_k` gives pass@k for every k.
     `settings` (rules, decoding, task seed) is kept as it is, so that a comparison can check it.
     DataError when there is no episode at all.
     """
@@ -47,7 +57,7 @@ def summarise(
         "tokens_per_task": _mean_tokens(
             [play for plays in episodes.values() for play in plays if not is_unseen(play.task_key)]
         ),
-        "success": _macro_and_micro(known, sampling, seed),
+        "success": _macro_and_micro(known, episodes, sampling, seed),
         "statistics": {
             "confidence_level": sampling.confidence_level,
             "beta_prior_alpha": sampling.beta_prior_alpha,
@@ -59,6 +69,11 @@ def summarise(
         "per_environment": known,
         "slices": {"unseen_families": _part(episodes, trivial or {}, sampling, seed, unseen=True)},
     }
+
+
+def is_repeated(episodes: Sequence[Episode]) -> bool:
+    """Whether any task has more than one sample."""
+    return any(episode.sample for episode in episodes)
 
 
 def grades_of(episodes: Sequence[Episode]) -> list[Grade]:
@@ -86,11 +101,27 @@ def _part(
 def _environment(episodes: Sequence[Episode], sampling: SamplingConfig, seed: int) -> dict[str, Any]:
     return {
         **_scores(episodes, sampling, seed),
+        **(_pass_rates(episodes, sampling, seed) if is_repeated(episodes) else {}),
         "families": sorted({family_of(episode.task_key) for episode in episodes}),
         "tokens_per_task": _mean_tokens(episodes),
         "seconds_per_task": _mean([episode.seconds for episode in episodes if episode.grade]),
         "stop_reasons": dict(Counter(episode.stop_reason for episode in episodes).most_common()),
-        "by_difficulty": _by_difficulty(episodes, sampling),
+        "by_difficulty": _by_difficulty(episodes, sampling, seed),
+    }
+
+
+def _pass_rates(episodes: Sequence[Episode], sampling: SamplingConfig, seed: int) -> dict[str, Any]:
+    outcomes: dict[str, list[bool]] = {}
+    for episode in episodes:
+        if episode.grade is not None:
+            outcomes.setdefault(episode.task_key, []).append(episode.grade.success)
+    rates = pass_rates(outcomes, sampling.confidence_level, samples=sampling.bootstrap_samples, seed=seed)
+    return {
+        "num_tasks": len(outcomes),
+        "pass_at_k": [
+            {"k": found.k, "rate": found.rate, **_ends(found.interval), "num_tasks": found.num_tasks}
+            for found in rates
+        ],
     }
 
 
@@ -104,23 +135,45 @@ def _scores(episodes: Sequence[Episode], sampling: SamplingConfig, seed: int) ->
         "mean_score": float(rewards.mean()) if grades else None,
         "std_score": float(rewards.std()) if grades else None,
         "median_score": float(np.median(rewards)) if grades else None,
-        "confidence_interval": _ends(_beta_interval(successes, len(grades), sampling)),
+        "confidence_interval": _ends(_success_interval(episodes, sampling, seed)),
         "success_rate": float(np.mean(rewards != 0.0)) if grades else None,
         "num_successes": successes,
         "errors": len(episodes) - len(grades),
-        "mean_score_interval": _score_interval(rewards, sampling, seed),
+        "mean_score_interval": _score_interval(episodes, rewards, sampling, seed),
     }
 
 
-def _score_interval(rewards: np.ndarray, sampling: SamplingConfig, seed: int) -> dict[str, Any] | None:
+def _success_interval(episodes: Sequence[Episode], sampling: SamplingConfig, seed: int) -> Interval:
+    """The Beta posterior of the count; where tasks have several samples, the bootstrap over tasks."""
+    successes, tasks = _outcomes(episodes)
+    if not is_repeated(episodes) or not tasks:
+        return _beta_interval(sum(successes), len(successes), sampling)
+    return clustered_interval(
+        successes, tasks, sampling.confidence_level, samples=sampling.bootstrap_samples, seed=seed
+    )
+
+
+def _outcomes(episodes: Sequence[Episode]) -> tuple[list[bool], list[str]]:
+    """Whether each graded play succeeded, and the tasks they are of."""
+    graded = [(episode.grade.success, episode.task_key) for episode in episodes if episode.grade]
+    return [success for success, _ in graded], [task for _, task in graded]
+
+
+def _score_interval(
+    episodes: Sequence[Episode], rewards: np.ndarray, sampling: SamplingConfig, seed: int
+) -> dict[str, Any] | None:
     """Of the mean score: the Beta posterior where every score is 0 or 1, else the bootstrap over tasks."""
     if rewards.size == 0:
         return None
-    if np.isin(rewards, (0.0, 1.0)).all():
+    if np.isin(rewards, (0.0, 1.0)).all() and not is_repeated(episodes):
         interval = _beta_interval(int(rewards.sum()), rewards.size, sampling)
         return {**_ends(interval), "method": "beta"}
     interval = bootstrap_interval(
-        rewards, sampling.confidence_level, samples=sampling.bootstrap_samples, seed=seed
+        rewards,
+        sampling.confidence_level,
+        tasks=_outcomes(episodes)[1],
+        samples=sampling.bootstrap_samples,
+        seed=seed,
     )
     return {**_ends(interval), "method": "bootstrap"}
 
@@ -145,11 +198,13 @@ def _totals(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _macro_and_micro(
-    results: Mapping[str, Mapping[str, Any]], sampling: SamplingConfig, seed: int
+    results: Mapping[str, Mapping[str, Any]], episodes: Group, sampling: SamplingConfig, seed: int
 ) -> dict[str, Any]:
     counts = [(result["num_successes"], result["num_samples"]) for result in results.values()]
     successes, total = sum(s for s, _ in counts), sum(n for _, n in counts)
     complete = bool(counts) and all(n for _, n in counts)
+    if complete and any(map(is_repeated, episodes.values())):
+        return _by_task(results, episodes, sampling, seed)
     macro = macro_interval(
         counts or [(0, 0)],
         sampling.confidence_level,
@@ -172,7 +227,27 @@ def _macro_and_micro(
     }
 
 
-def _by_difficulty(episodes: Sequence[Episode], sampling: SamplingConfig) -> list[dict[str, Any]]:
+def _by_task(
+    results: Mapping[str, Mapping[str, Any]], episodes: Group, sampling: SamplingConfig, seed: int
+) -> dict[str, Any]:
+    """Macro and micro means where tasks have several samples."""
+    known = [_outcomes([play for play in episodes[name] if not is_unseen(play.task_key)]) for name in results]
+    level, draws = sampling.confidence_level, sampling.bootstrap_samples
+    successes = [success for values, _ in known for success in values]
+    tasks = [task for _, names in known for task in names]
+    macro = clustered_macro_interval(known, level, samples=draws, seed=seed)
+    micro = clustered_interval(successes, tasks, level, samples=draws, seed=seed)
+    return {
+        "macro": {
+            "rate": float(np.mean([np.mean(values) for values, _ in known])),
+            **_ends(macro),
+            "method": "bootstrap over tasks",
+        },
+        "micro": {"rate": float(np.mean(successes)), **_ends(micro), "method": "bootstrap over tasks"},
+    }
+
+
+def _by_difficulty(episodes: Sequence[Episode], sampling: SamplingConfig, seed: int) -> list[dict[str, Any]]:
     """Success in up to four bins of about equal size; the edges depend on the tasks alone, not on results."""
     rated = [(e.difficulty, e) for e in episodes if e.difficulty is not None]
     if not rated:
@@ -182,10 +257,12 @@ def _by_difficulty(episodes: Sequence[Episode], sampling: SamplingConfig) -> lis
     for difficulty, episode in rated:
         position = int(np.searchsorted(edges[1:-1], difficulty, side="left"))
         bins.setdefault(position, []).append((difficulty, episode))
-    return [_difficulty_bin(bins[position], sampling) for position in sorted(bins)]
+    return [_difficulty_bin(bins[position], sampling, seed) for position in sorted(bins)]
 
 
-def _difficulty_bin(rated: Sequence[tuple[float, Episode]], sampling: SamplingConfig) -> dict[str, Any]:
+def _difficulty_bin(
+    rated: Sequence[tuple[float, Episode]], sampling: SamplingConfig, seed: int
+) -> dict[str, Any]:
     grades = grades_of([episode for _, episode in rated])
     successes = sum(grade.success for grade in grades)
     return {
@@ -193,7 +270,7 @@ def _difficulty_bin(rated: Sequence[tuple[float, Episode]], sampling: SamplingCo
         "to": max(difficulty for difficulty, _ in rated),
         "num_samples": len(grades),
         "accuracy": successes / len(grades) if grades else None,
-        "confidence_interval": _ends(_beta_interval(successes, len(grades), sampling)),
+        "confidence_interval": _ends(_success_interval([episode for _, episode in rated], sampling, seed)),
     }
 
 

@@ -26,9 +26,13 @@ def evaluation_table(summary: Mapping[str, Any], title: str) -> Table:
     table = Table(title=title, title_justify="left", show_footer=True, **COMPACT)
     macro = summary["success"]["macro"]
     table.add_column("environment", footer="macro", min_width=ENVIRONMENT_WIDTH)
-    table.add_column("tasks", justify="right", footer=f"{summary['total_samples']:,}", no_wrap=True)
+    heading = "samples" if summary["settings"].get("samples_per_task", 1) > 1 else "tasks"
+    table.add_column(heading, justify="right", footer=f"{summary['total_samples']:,}", no_wrap=True)
     table.add_column("success", justify="right", footer=percent(macro["rate"]), no_wrap=True)
     table.add_column(f"{level} interval", justify="right", footer=_range(macro), no_wrap=True)
+    repeated = next((r["pass_at_k"][-1]["k"] for _, r in _rows(summary) if r.get("pass_at_k")), None)
+    if repeated:
+        table.add_column(f"pass@{repeated}", justify="right", no_wrap=True)
     table.add_column("trivial policies", no_wrap=True)
     table.add_column("tokens", justify="right", no_wrap=True)
     table.add_column("errors", justify="right", footer=f"{summary['errors']:,}", no_wrap=True)
@@ -38,6 +42,7 @@ def evaluation_table(summary: Mapping[str, Any], title: str) -> Table:
             f"{result['num_samples']:,}",
             percent(result["accuracy"]),
             _range(result["confidence_interval"]),
+            *([_pass_rate(result, repeated)] if repeated else []),
             _trivial(result["trivial_policies"]),
             _number(result["tokens_per_task"]["completion"]),
             f"{result['errors']:,}",
@@ -91,6 +96,12 @@ def _rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
     yield from summary["per_environment"].items()
     for name, result in summary["slices"]["unseen_families"].items():
         yield f"{name} ({UNSEEN_MARK})", result
+
+
+def _pass_rate(result: Mapping[str, Any], k: int) -> str:
+    """The pass@k of an environment; a dash where none of its tasks has as many graded samples."""
+    rates = {entry["k"]: entry["rate"] for entry in result.get("pass_at_k", ())}
+    return percent(rates.get(k))
 
 
 def _trivial(policies: Mapping[str, Mapping[str, Any]]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,7 @@ from affine_trainer.artifacts import (
     append_jsonl,
     data_dir,
     log_dir,
-    model_dir,
     read_jsonl,
-    read_manifest,
-    require,
     resume_jsonl,
     stage_folder,
     write_json,
@@ -26,9 +23,10 @@ from affine_trainer.artifacts import (
 )
 from affine_trainer.config import Config
 from affine_trainer.device import describe_device
-from affine_trainer.errors import StageError
-from affine_trainer.policies.model_names import model_label, model_path
+from affine_trainer.errors import AffineError, StageError
 from affine_trainer.records import Episode, Policy, Sampling, TaskGroup, TaskSet, sha256_of
+from affine_trainer.rules import rules_named
+from affine_trainer.stages.evaluated_model import TRAINED, EvaluatedModel, choose_model, open_policy
 from affine_trainer.tracking import progress
 
 if TYPE_CHECKING:
@@ -57,30 +55,30 @@ READS = (
     "sandbox.memory_mib",
     "sandbox.output_bytes",
 )
-TRAINED = {"rl": ("rl_best", "affine rl"), "sft": ("sft_final", "affine sft")}
-RESERVED = ("base", "trivial", *TRAINED)
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluatedModel:
-    """Which model is evaluated: its label in logs/, what is loaded, and its folder where there is one."""
-
-    label: str
-    name: str
-    folder: Path | None
+# The same for a served model, whose own section of the config means nothing but the lengths.
+SERVED_READS = (
+    *(key for key in READS if key != "model"),
+    "model.max_new_tokens",
+    "model.max_episode_tokens",
+    "endpoint.url",
+    "endpoint.model",
+)
 
 
 def evaluate(config: Config, model: str | None = None, *, force: bool = False) -> Path:
     """Evaluate base, sft, rl, a folder or a hub id; returns logs/{run}/eval/{label}.
 
-    Without `model`: RL's best, else SFT's, else the base. A killed evaluation goes on at the first chunk that
-    is not whole, and ends with the same episodes. Raises StageError or AffineError.
+    Without `model`: what `config.endpoint` serves, else RL's best, else SFT's, else the base. A killed
+    evaluation goes on at the first chunk that is not whole, and ends with the same episodes. Raises
+    StageError or AffineError.
     """
     began = time.perf_counter()
     chosen = choose_model(config, model)
+    check_samples(config)
     path = log_dir(config, "eval", chosen.label)
+    reads = SERVED_READS if chosen.served else READS
     with stage_folder(
-        "eval", path, config, reads=READS, inputs=_inputs(config, chosen), force=force
+        "eval", path, config, reads=reads, inputs=_inputs(config, chosen), force=force
     ) as folder:
         if folder.complete:
             say(f"eval: {path} is complete, nothing to do")
@@ -99,25 +97,6 @@ def evaluate(config: Config, model: str | None = None, *, force: bool = False) -
     return path
 
 
-def choose_model(config: Config, model: str | None) -> EvaluatedModel:
-    """What `model` means; None is the last stage that finished. StageError where a stage is missing."""
-    if model is None:
-        finished = [label for label, (leaf, _) in TRAINED.items() if read_manifest(model_dir(config, leaf))]
-        model = finished[0] if finished else "base"
-        say(f"eval: no --model given, taking {model}")
-    if model in TRAINED:
-        leaf, command = TRAINED[model]
-        folder = model_dir(config, leaf)
-        require(folder, model, command)
-        return EvaluatedModel(model, str(folder), folder)
-    if model == "base":
-        return EvaluatedModel("base", config.model.name, None)
-    path, label = model_path(model), model_label(model)
-    if label in RESERVED:
-        raise StageError(f"{model} would be evaluated as {label!r}, which is taken: name it by a longer path")
-    return EvaluatedModel(label, model, Path(path) if Path(path).is_dir() else None)
-
-
 def _inputs(config: Config, chosen: EvaluatedModel) -> dict[str, Path]:
     inputs = {"model": chosen.folder} if chosen.folder else {}
     for name in ("prompts", "affine.programs"):
@@ -132,16 +111,16 @@ def _evaluate(
 ) -> tuple[dict[str, Any], int]:
     """Play what is left to play; the summary as written, and the tokens sampled by this process."""
     from affine_trainer.envs.stage_tasks import evaluation_tasks
-    from affine_trainer.policies.hf import load_policy
     from affine_trainer.report.episodes import group_by_environment, read_episodes
     from affine_trainer.report.summary import summarise
 
     groups = evaluation_tasks(config, sandbox)
     if chosen.label in TRAINED:
         check_unseen(data_dir(config), groups)
-    policy = load_policy(chosen.name, config, chosen.label)
-    trivial = play_trivial(config, groups)
-    tokens = play_groups(config, groups, policy, path / "episodes.jsonl")
+    with open_policy(config, chosen) as policy:
+        trivial = play_trivial(config, groups)
+        repeated = [_repeated(group, config.evaluation.samples_per_task) for group in groups]
+        tokens = play_groups(config, repeated, policy, path / "episodes.jsonl")
     episodes = read_episodes(path / "episodes.jsonl")
     check_graded(episodes, path)
     summary = summarise(
@@ -151,9 +130,29 @@ def _evaluate(
         seed=config.seed,
         settings=settings_of(config),
     )
-    summary = {"model": {"label": chosen.label, "name": chosen.name}, **summary}
+    usage = {
+        "prompt_tokens": sum(episode.num_prompt_tokens for episode in episodes),
+        "completion_tokens": sum(episode.num_completion_tokens for episode in episodes),
+    }
+    summary = {"model": {"label": chosen.label, "name": chosen.name}, "usage": usage, **summary}
     write_json(path / "evaluation.json", summary)
     return summary, tokens
+
+
+def _repeated(group: TaskGroup, samples: int) -> TaskGroup:
+    """Every task `samples` times in a row."""
+    tasks = [task for task in group.tasks for _ in range(samples)]
+    return replace(group, tasks=tasks, samples_per_task=samples)
+
+
+def check_samples(config: Config) -> None:
+    """AffineError where several samples of a task would all be the same."""
+    samples = config.evaluation.samples_per_task
+    if samples > 1 and temperature_of(config) == 0.0:
+        raise AffineError(
+            f"evaluation.samples_per_task = {samples} at temperature 0 would give {samples} times the same "
+            "reply: set evaluation.temperature, e.g. to 0.7"
+        )
 
 
 def check_unseen(data: Path, groups: Sequence[TaskGroup]) -> None:
@@ -175,7 +174,8 @@ def settings_of(config: Config) -> dict[str, Any]:
     return {
         "rules": wanted.rules,
         "task_seed": wanted.task_seed,
-        "temperature": wanted.temperature,
+        "temperature": temperature_of(config),
+        "samples_per_task": wanted.samples_per_task,
         "top_p": wanted.top_p,
         "max_new_tokens": config.model.max_new_tokens,
         "max_prompt_tokens": config.model.max_prompt_tokens,
@@ -220,25 +220,38 @@ def play_groups(config: Config, groups: Sequence[TaskGroup], policy: Policy, pat
 def sampling_of(config: Config) -> Sampling:
     """How evaluation asks; the rollout seeds each chunk itself."""
     wanted = config.evaluation
-    return Sampling(wanted.temperature, wanted.top_p, config.model.max_new_tokens, seed=0)
+    return Sampling(temperature_of(config), wanted.top_p, config.model.max_new_tokens, seed=0)
+
+
+def temperature_of(config: Config) -> float:
+    """`evaluation.temperature`, or that of the rules where it is null."""
+    wanted = config.evaluation
+    return rules_named(wanted.rules).temperature if wanted.temperature is None else wanted.temperature
 
 
 def whole_chunks(path: Path, groups: Sequence[TaskGroup], chunk_size: int) -> tuple[int, int]:
-    """How many chunks, and episodes, an earlier process left in `path`, which is cut to whole chunks."""
+    """How many chunks, and episodes, an earlier process left in `path`, which is cut to whole chunks.
+
+    The last ones are cut as well as long as they hold a play that failed: what ended that process, a server
+    that went away for one, may have failed them too.
+    """
     from affine_trainer.rollout import chunk_plan
 
     rows = resume_jsonl(path)
-    chunks, expected = 0, list[str]()
+    expected, ends, unfailed = list[str](), [0], 0
     for place in chunk_plan(groups, chunk_size):
         keys = [task.key for task in groups[place.group].tasks[place.tasks]]
         if len(expected) + len(keys) > len(rows):
             break
-        chunks, expected = chunks + 1, expected + keys
+        expected += keys
+        ends.append(len(expected))
+        if all(row.get("stop_reason") != "error" for row in rows[ends[-2] : ends[-1]]):
+            unfailed = len(ends) - 1
     if [row.get("task_key") for row in rows[: len(expected)]] != expected:
         raise StageError(f"{path} holds episodes of other tasks: redo the evaluation with --force")
-    if len(rows) > len(expected):
-        write_jsonl(path, rows[: len(expected)])
-    return chunks, len(expected)
+    if len(rows) > ends[unfailed]:
+        write_jsonl(path, rows[: ends[unfailed]])
+    return unfailed, ends[unfailed]
 
 
 def play_trivial(config: Config, groups: Sequence[TaskGroup]) -> dict[str, list[Episode]]:
@@ -299,11 +312,19 @@ def _tell(summary: dict[str, Any], chosen: EvaluatedModel, path: Path, metrics: 
 
     rich.get_console().print(evaluation_table(summary, f"eval: {chosen.label} ({chosen.name})"))
     say(f"eval: {metrics['seconds']:.0f} s, {metrics['tokens_per_second']:,.0f} tokens/s")
-    say(f"eval: wrote {path / 'evaluation.json'} and {path / 'episodes.jsonl'}; next: {_next(chosen.label)}")
+    if chosen.served:
+        usage = summary["usage"]
+        say(
+            f"eval: usage {usage['prompt_tokens']:,} prompt, {usage['completion_tokens']:,} completion tokens"
+        )
+    say(f"eval: wrote {path / 'evaluation.json'} and {path / 'episodes.jsonl'}; next: {_next(chosen)}")
 
 
-def _next(label: str) -> str:
-    return {"base": "affine eval --model sft", "sft": "affine eval --model rl"}.get(label, "affine compare")
+def _next(chosen: EvaluatedModel) -> str:
+    if chosen.served:
+        return f"affine compare {chosen.label} base"
+    following = {"base": "affine eval --model sft", "sft": "affine eval --model rl"}
+    return following.get(chosen.label, "affine compare")
 
 
 def say(text: str) -> None:

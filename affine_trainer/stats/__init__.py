@@ -44,5 +44,10 @@ from affine_trainer.stats.pareto import probabilities_of_gap as probabilities_of
 from affine_trainer.stats.pareto import verdict_labels as verdict_labels
 from affine_trainer.stats.regression import Regression as Regression
 from affine_trainer.stats.regression import regression as regression
+from affine_trainer.stats.repeated import PassRate as PassRate
+from affine_trainer.stats.repeated import clustered_interval as clustered_interval
+from affine_trainer.stats.repeated import clustered_macro_interval as clustered_macro_interval
+from affine_trainer.stats.repeated import pass_at_k as pass_at_k
+from affine_trainer.stats.repeated import pass_rates as pass_rates
 from affine_trainer.stats.seeds import SeedMean as SeedMean
 from affine_trainer.stats.seeds import seed_mean as seed_mean

@@ -32,6 +32,12 @@ PHRASE_PIECES = rf"{LITERAL}|{LETTERS}|\d|\n *|(?:(?!{LITERAL})[^\d\n])+"
 WORD_SHARE = 0.7  # of the vocabulary
 MIN_FREQUENCY = 20
 MAX_PHRASE_PIECES = 12
+# What a server reads replies with (`transformers serve`): all that follows the last turn's opening.
+RESPONSE_TEMPLATE = {
+    "defaults": {"role": "assistant"},
+    "start_anchor": "<|assistant|>",
+    "fields": {"content": {"close": "<|end|>", "content": "text", "content_args": {"strip": False}}},
+}
 PRIVATE_USE = 0xE000  # characters that stand for the ids of the first stage while phrases are counted
 
 Merges = Sequence[tuple[str, str]]
@@ -49,6 +55,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
         padding_side="left",
         model_max_length=2048,
         chat_template=CHAT_TEMPLATE,
+        response_template=RESPONSE_TEMPLATE,
         clean_up_tokenization_spaces=False,
     )
 

@@ -1,0 +1,30 @@
+"""What the sections of config.yaml have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Schedule = Literal["constant", "linear", "cosine"]
+SingleTurnEnvironment = Literal["sat", "abd", "ded"]
+AgentEnvironmentName = Literal["babyai", "sciworld", "textcraft", "alfworld", "webshop"]
+Rounds = Annotated[int, Field(ge=1, le=1000)]
+Weight = Annotated[float, Field(ge=0.0, le=1000.0)]
+
+
+class Section(BaseModel):
+    """A group of keys: immutable, no unknown key, no silent conversion of text to a number."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=()
+    )
+
+
+def check_weights(environments: Sequence[Any], weights: Mapping[Any, float]) -> None:
+    missing = [name for name in environments if weights.get(name, 0.0) <= 0.0]
+    if missing:
+        raise ValueError(f"weights needs a number above 0 for {', '.join(missing)}")
+    if len(set(environments)) < len(environments):
+        raise ValueError("environments names one twice")
