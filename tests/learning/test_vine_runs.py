@@ -24,8 +24,8 @@ def vine_config(**changes: Any) -> Config:
     return small_config(**(VINE | changes))
 
 
-def first_iteration(folder: Path, **changes: Any) -> ToyRun:
-    run = ToyRun(tiny_model(scale=0.05), vine_config(**changes), folder, num_turns=3)
+def first_iteration(folder: Path, num_turns: int = 3, **changes: Any) -> ToyRun:
+    run = ToyRun(tiny_model(scale=0.05), vine_config(**changes), folder, num_turns)
     run.trainer.train()
     return run
 
@@ -87,7 +87,7 @@ def test_each_key_changes_what_is_learned(finished: ToyRun, tmp_path: Path, chan
 def test_the_plain_mean_and_the_repaired_one_differ_on_the_same_plays(tmp_path: Path) -> None:
     plan = {"min_rollouts": 2, "max_rollouts": 6, "target_ci_width": 0.7}
     runs = [
-        first_iteration(tmp_path / kind, adaptive_rollouts=kind, **plan)
+        first_iteration(tmp_path / kind, num_turns=1, adaptive_rollouts=kind, **plan)
         for kind in ("adaptive", "adaptive_mle")
     ]
     assert runs[0].vine_metrics["vine_rollouts"] == runs[1].vine_metrics["vine_rollouts"]
