@@ -105,7 +105,7 @@ def continue_from(
     """
     starts = [[state for state in group.states for _ in range(n)] for group in groups]
     tasks = [
-        TaskGroup(group.task_set, [state.task for state in states])
+        TaskGroup(group.task_set, [state.task for state in states], samples_per_task=n)
         for group, states in zip(groups, starts, strict=True)
     ]
     plan = chunk_plan(tasks, max(n, chunk_size - chunk_size % n))
