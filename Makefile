@@ -1,6 +1,6 @@
 # `make` runs what CI runs. `make setup` installs into .venv; without .venv the python on the path is used.
 PYTHON ?= $(shell if [ -x .venv/bin/python ]; then echo .venv/bin/python; else echo python3; fi)
-SOURCES := affine_trainer scripts tests $(wildcard benchmarks)
+SOURCES := affine_trainer scripts tests examples $(wildcard benchmarks docs/*.py)
 
 # Other jobs on a shared machine slow down two OpenMP threads up to eightfold; one is not hurt.
 export OMP_NUM_THREADS ?= 1

@@ -201,7 +201,12 @@ def longest_row(config: Config) -> int:
     """Tokens of the longest prompt with its reply, or of the longest interactive episode."""
     limits = config.model
     single = limits.max_prompt_tokens + limits.max_new_tokens
-    return max(single, limits.max_episode_tokens) if config.data.agentgym.environments else single
+    return max(single, limits.max_episode_tokens) if _may_take_turns(config) else single
+
+
+def _may_take_turns(config: Config) -> bool:
+    """Whether an environment may have several turns: the user's own are not opened to find out."""
+    return bool(config.data.agentgym.environments or config.data.custom.environments)
 
 
 def _backward(config: Config, model: Architecture, rows: int) -> dict[str, int]:
@@ -233,7 +238,7 @@ def _generation(config: Config, model: Architecture, rows: int, weight_bytes: in
 
     Interactive environments keep the caches of all chunks in play.
     """
-    chunks = MAX_OPEN_CHUNKS if config.data.agentgym.environments else 1
+    chunks = MAX_OPEN_CHUNKS if _may_take_turns(config) else 1
     tokens = chunks * rows * longest_row(config)
     cache = model.kv_cache_bytes(tokens, weight_bytes)
     return {"kv_cache": cache, "logits": 2 * 4 * rows * model.vocab_size}

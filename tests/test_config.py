@@ -157,7 +157,10 @@ hardware: {device: cuda}
         ("training: {learning_rate: .nan}", "training.learning_rate: expected a finite number"),
         ("training: {learning_rate: 0}", "training.learning_rate: must be above 0, got 0"),
         ("training: {batch_size: 0}", "training.batch_size: must be at least 1, got 0"),
-        ("data: {affine: {environments: []}}", "data.affine.environments: must not be empty"),
+        (
+            "data: {affine: {environments: []}, agentgym: {environments: []}}",
+            "data: affine.environments, agentgym.environments and custom.environments are all empty: name one",
+        ),
         ("data: {affine: {environments: [sat, sat]}}", "data.affine: environments names one twice"),
         ("data: {affine: {weights: {sat: 1}}}", "data.affine: weights needs a number above 0 for abd, ded"),
         ("data: {affine: {weights: {sat: -1}}}", "data.affine.weights.sat: must be at least 0, got -1"),

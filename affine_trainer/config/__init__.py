@@ -1,15 +1,13 @@
 """config.yaml as types: `load_config` reads a file, `Config()` alone is the embedded default."""
 
+from affine_trainer.config.data_sections import AffineDataConfig, AgentGymConfig, CustomDataConfig, DataConfig
 from affine_trainer.config.experiment import Cell, Experiment, check_overlay, load_experiment
 from affine_trainer.config.flat import flatten
 from affine_trainer.config.loading import load_config, resolved_yaml
 from affine_trainer.config.rl import RLConfig
 from affine_trainer.config.section import Schedule, Section, SingleTurnEnvironment
 from affine_trainer.config.sections import (
-    AffineDataConfig,
-    AgentGymConfig,
     Config,
-    DataConfig,
     EndpointConfig,
     EvaluationConfig,
     ModelConfig,
@@ -24,6 +22,7 @@ __all__ = [
     "AgentGymConfig",
     "Cell",
     "Config",
+    "CustomDataConfig",
     "DataConfig",
     "EndpointConfig",
     "EvaluationConfig",

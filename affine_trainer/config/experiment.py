@@ -14,7 +14,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from affine_trainer.config.loading import apply, put, read_tree, report, validate
 from affine_trainer.config.mistakes import Mistake, explain
-from affine_trainer.config.sections import Config, Section
+from affine_trainer.config.section import Section
+from affine_trainer.config.sections import Config
 from affine_trainer.errors import ConfigError
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"

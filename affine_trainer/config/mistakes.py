@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from affine_trainer.config.sections import Config, Section
+from affine_trainer.config.section import Section
+from affine_trainer.config.sections import Config
 
 # Keys of the older pipeline that are gone, with what replaces them; "*" is any section.
 REMOVED = {
@@ -102,7 +103,7 @@ def explain(error: ValidationError, root: type[Section] = Config) -> list[Mistak
 
 def _mistake(details: ErrorDetails, root: type[Section]) -> Mistake:
     keys = details["loc"]
-    if keys and keys[-1] == "[key]":
+    if keys and keys[-1] == "[key]" and details["type"] == "literal_error":
         allowed = details.get("ctx", {}).get("expected", "")
         return Mistake(keys[:-1], f"unknown key; there are {_plain(allowed)}")
     if details["type"] == "extra_forbidden":

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from affine_trainer.config.section import AgentEnvironmentName, Rounds, Section, SingleTurnEnvironment, Weight
+from affine_trainer.config.section import Rounds, Section, Weight
 
 RLSchedule = Literal["constant", "linear", "cosine", "power", "steps"]
 
@@ -24,7 +24,7 @@ class RLConfig(Section):
         le=64.0,
         description="times the batch that is played, to learn from the best part",
     )
-    weights: dict[SingleTurnEnvironment | AgentEnvironmentName, Weight] = Field(
+    weights: dict[str, Weight] = Field(
         default={
             **{"sat": 10, "abd": 6, "ded": 10},
             **{"babyai": 0.2, "sciworld": 0.05, "textcraft": 0.15, "alfworld": 0.15, "webshop": 0.05},

@@ -23,6 +23,7 @@ class Section(BaseModel):
 
 
 def check_weights(environments: Sequence[Any], weights: Mapping[Any, float]) -> None:
+    """ValueError unless each environment is named once and has a weight above 0."""
     missing = [name for name in environments if weights.get(name, 0.0) <= 0.0]
     if missing:
         raise ValueError(f"weights needs a number above 0 for {', '.join(missing)}")

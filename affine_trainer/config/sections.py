@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
+from affine_trainer.config.data_sections import BUILT_IN, DataConfig
 from affine_trainer.config.rl import RLConfig
-from affine_trainer.config.section import (
-    AgentEnvironmentName,
-    Rounds,
-    Schedule,
-    Section,
-    SingleTurnEnvironment,
-    Weight,
-    check_weights,
-)
+from affine_trainer.config.section import Rounds, Schedule, Section, check_weights
 
 
 class ModelConfig(Section):
@@ -31,75 +24,6 @@ class ModelConfig(Section):
     max_episode_tokens: int = Field(
         default=1024, ge=32, le=1_048_576, description="of all turns of an interactive episode"
     )
-
-
-class AffineDataConfig(Section):
-    """The three single-turn environments: which, in what shares, from where."""
-
-    environments: tuple[SingleTurnEnvironment, ...] = Field(default=("sat", "abd", "ded"), min_length=1)
-    weights: dict[SingleTurnEnvironment, Weight] = Field(
-        default={"sat": 14, "abd": 50, "ded": 34}, description="shares; any positive scale"
-    )
-    sat_family: Literal["small", "guide", "validator"] = "small"
-    programs: str = Field(
-        default="generated", min_length=1, description="generated, a hub id, or a local file"
-    )
-    programs_split: str = Field(default="train", min_length=1)
-    buffer_size: int = Field(
-        default=1000, ge=1, le=10_000_000, description="rows kept at least in the stream's buffer"
-    )
-    max_batch: int = Field(default=100, ge=1, le=100_000, description="rows taken from the stream at a time")
-
-    @model_validator(mode="after")
-    def _weights_are_usable(self) -> AffineDataConfig:
-        check_weights(self.environments, self.weights)
-        return self
-
-
-class AgentGymConfig(Section):
-    """The five interactive environments: which, in what shares, how they are posed and played."""
-
-    environments: tuple[AgentEnvironmentName, ...] = (
-        "babyai",
-        "sciworld",
-        "textcraft",
-        "alfworld",
-        "webshop",
-    )
-    weights: dict[AgentEnvironmentName, Weight] = Field(
-        default={"babyai": 6, "sciworld": 0.3, "textcraft": 9, "alfworld": 8, "webshop": 1},
-        description="shares of the samples, on the scale of data.affine.weights",
-    )
-    base_urls: dict[AgentEnvironmentName, str] = Field(
-        default={}, description="address of an AgentGym server to play instead of the embedded environment"
-    )
-    rules: Literal["short", "full"] = "short"
-    thoughts: bool = Field(default=False, description="experts give a thought before each action")
-    max_reply_tokens: int = Field(default=24, ge=1, le=65536, description="of one turn")
-    max_rounds: Rounds = Field(default=10, description="of an episode to learn from")
-    babyai_levels: tuple[Annotated[int, Field(ge=1, le=40)], ...] = Field(
-        default=(14, 15, 16, 19, 20, 22, 25, 30), description="levels to play, none meaning all 40"
-    )
-    textcraft_depths: tuple[Annotated[int, Field(ge=1, le=4)], ...] = Field(
-        default=(1,), description="how many crafts deep the goals are, none meaning any"
-    )
-    textcraft_recipes: str | None = Field(default=None, description="a folder of recipe files")
-    trajectories: tuple[str, ...] = Field(default=(), description="AgentTraj files to learn from besides")
-
-    @model_validator(mode="after")
-    def _weights_are_usable(self) -> AgentGymConfig:
-        check_weights(self.environments, self.weights)
-        return self
-
-
-class DataConfig(Section):
-    """What `collect` gathers."""
-
-    num_samples: int = Field(default=12000, ge=2, le=10_000_000)
-    train_split: float = Field(default=0.9, gt=0.0, lt=1.0)
-    prompts: str | None = Field(default=None, description="a folder with one template file an environment")
-    affine: AffineDataConfig = AffineDataConfig()
-    agentgym: AgentGymConfig = AgentGymConfig()
 
 
 class TrainingConfig(Section):
@@ -261,9 +185,20 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _what_is_practised_has_a_share(self) -> Config:
-        names = (*self.data.affine.environments, *self.data.agentgym.environments)
+        names, weights, own = self.data.environment_names, self.rl_training.weights, self.data.custom
+        known = (*BUILT_IN, *own.environments)
+        if unknown := [name for name in weights if name not in known]:
+            raise ValueError(
+                f"rl_training.weights.{unknown[0]}: unknown key; "
+                f"there are {', '.join(known[:-1])} or {known[-1]}"
+            )
+        if not weights and (unweighted := [name for name in own.weights if not own.weights[name]]):
+            raise ValueError(
+                f"rl_training.weights needs a number above 0 for {', '.join(unweighted)}, "
+                "whose share of data is 0"
+            )
         try:
-            check_weights(names if self.rl_training.weights else (), self.rl_training.weights)
+            check_weights(names if weights else (), weights)
         except ValueError as error:
             raise ValueError(f"rl_training.{error}, or {{}} for the shares of data") from error
         return self

@@ -13,6 +13,7 @@ from affine_trainer.envs.abd import ABD
 from affine_trainer.envs.agents.spec import SPECS, AgentSpec
 from affine_trainer.envs.agents.table import AGENTS, served_games
 from affine_trainer.envs.agents.tasks import AgentTasks, Play
+from affine_trainer.envs.custom import PREFIX, custom_tasks
 from affine_trainer.envs.ded import DED
 from affine_trainer.envs.program_rows import GENERATED_FAMILIES, DataSetRows, GeneratedRows, Rows
 from affine_trainer.envs.program_tasks import ProgramProblem, ProgramTasks
@@ -94,6 +95,13 @@ def _agent_tasks(spec: AgentSpec) -> EnvironmentEntry:
     return EnvironmentEntry(families, make)
 
 
+def _own_tasks(env: str) -> EnvironmentEntry:
+    def make(family: str, config: Config, sandbox: Sandbox | None, purpose: Purpose) -> TaskSet:
+        return custom_tasks(env, config)
+
+    return EnvironmentEntry(lambda config: (custom_tasks(env, config).family,), make)
+
+
 def _evaluation_rounds(config: Config, spec: AgentSpec) -> int:
     wanted = config.evaluation.max_rounds
     return spec.agentgym_rounds if isinstance(wanted, str) else wanted
@@ -129,7 +137,7 @@ def task_set(
     config says for training. Without a sandbox the tasks of `affine:abd` and `affine:ded` can be read but not
     played. AffineError names the environments or families there are when this one is not among them.
     """
-    entry = _entry(env)
+    entry = _entry(env, config)
     families = entry.families(config)
     if family not in families:
         raise AffineError(f"{env} has no family {family!r}; there are {', '.join(families)}")
@@ -141,9 +149,11 @@ def task_sets(config: Config, sandbox: Sandbox | None, purpose: Purpose = "evalu
     data = config.data
     envs = [f"affine:{name}" for name in data.affine.environments]
     envs += [f"agentgym:{name}" for name in data.agentgym.environments]
+    envs += [f"{PREFIX}{name}" for name in data.custom.environments]
+    families = {env: _entry(env, config).families(config)[0] for env in envs}
     return {
-        env: task_set(env, _entry(env).families(config)[0], config=config, sandbox=sandbox, purpose=purpose)
-        for env in envs
+        env: task_set(env, family, config=config, sandbox=sandbox, purpose=purpose)
+        for env, family in families.items()
     }
 
 
@@ -155,12 +165,15 @@ def resolve_task(key: str, config: Config, sandbox: Sandbox | None) -> tuple[Tas
             f"{key!r} is not a task key; write environment@family/index, as in affine:sat@small/17"
         )
     env = parts["env"]
-    family = parts["family"] or _entry(env).families(config)[0]
+    family = parts["family"] or _entry(env, config).families(config)[0]
     tasks = task_set(env, family, config=config, sandbox=sandbox)
     return tasks, tasks.tasks([int(parts["index"])])[0]
 
 
-def _entry(env: str) -> EnvironmentEntry:
+def _entry(env: str, config: Config) -> EnvironmentEntry:
+    own = [f"{PREFIX}{name}" for name in config.data.custom.environments]
+    if env in own:
+        return _own_tasks(env)
     if env not in ENVIRONMENTS:
-        raise AffineError(f"there is no environment {env!r}; there are {', '.join(ENVIRONMENTS)}")
+        raise AffineError(f"there is no environment {env!r}; there are {', '.join((*ENVIRONMENTS, *own))}")
     return ENVIRONMENTS[env]

@@ -33,8 +33,8 @@ def open_sandbox(config: Config) -> Sandbox:
 def weight_of(env: str, config: Config) -> float:
     """The share of an environment such as `affine:sat` or `agentgym:webshop`, on any scale."""
     kind, _, name = env.partition(":")
-    affine, agents = config.data.affine, config.data.agentgym
-    weights: Any = affine.weights if kind == "affine" else agents.weights
+    affine, agents, own = config.data.affine, config.data.agentgym, config.data.custom
+    weights: Any = {"affine": affine.weights, "agentgym": agents.weights, "custom": own.weights}[kind]
     return weights[name]
 
 

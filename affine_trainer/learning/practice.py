@@ -15,7 +15,7 @@ from affine_trainer.learning.diagnostics import PhaseClock
 from affine_trainer.learning.reward_function import RewardFunction
 from affine_trainer.learning.rollouts import Rollouts
 from affine_trainer.learning.task_mix import TaskMix
-from affine_trainer.policies.scripted import ScriptedPolicy
+from affine_trainer.policies.scripted import SAYS_NOTHING
 from affine_trainer.records import Policy, Sampling, TaskGroup, TaskSet
 from affine_trainer.rollout import play
 from affine_trainer.sandbox import Sandbox
@@ -26,7 +26,6 @@ TaskLists = Mapping[str, Sequence[int]]
 LEAST_TASKS = 8
 MOST_LOOKED_AT = 200  # iterations, for how many tasks one plays of each environment
 RATED_AT_ONCE = 64
-SAYS_NOTHING = ScriptedPolicy("says-nothing", lambda prompt, rng: "nothing")
 
 
 @dataclass(frozen=True, slots=True)

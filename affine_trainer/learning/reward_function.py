@@ -5,7 +5,6 @@ The function runs in this process with all its rights; it is the user's own trus
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import math
 from collections.abc import Callable, Sequence
@@ -14,22 +13,17 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from affine_trainer.errors import AffineError, ConfigError, StageError
+from affine_trainer.errors import ConfigError, StageError
+from affine_trainer.own_code import in_words, load_callable, split_reference
 from affine_trainer.records import Episode, Task
 
 KEY = "rl_training.reward_function"
 ARGUMENTS = ("task", "turns", "grade", "default")
 
 
-def reward_file(value: str) -> tuple[Path, str]:
-    """File and function of `path/to/file.py:function`; ConfigError where it is not one, or is not there."""
-    path, _, name = value.rpartition(":")
-    if not path or not name.isidentifier():
-        raise ConfigError(f"{KEY}: expected path/to/file.py:function, got {value!r}")
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise ConfigError(f"{KEY}: there is no file {file} (looked for in {Path.cwd()})")
-    return file, name
+def reward_file(value: str) -> Path:
+    """The file of `path/to/file.py:function`; ConfigError where it is not one, or is not there."""
+    return split_reference(KEY, value)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +41,7 @@ class RewardFunction:
     @classmethod
     def load(cls, value: str) -> RewardFunction:
         """The function that the key names; ConfigError says what is wrong with it."""
-        file, name = reward_file(value)
-        spec = importlib.util.spec_from_file_location("affine_reward_function", file)
-        if spec is None or spec.loader is None:
-            raise ConfigError(f"{KEY}: {file} is no Python file; its name should end in .py")
-        module = importlib.util.module_from_spec(spec)
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            raise ConfigError(f"{KEY}: {file} cannot be loaded: {_words(error)}") from error
-        function = getattr(module, name, None)
-        if not callable(function):
-            raise ConfigError(f"{KEY}: {file} has no function {name!r}; it has {_functions(module)}")
+        function, name = load_callable(KEY, value), value.rpartition(":")[2]
         try:
             inspect.signature(function).bind(**dict.fromkeys(ARGUMENTS))
         except (TypeError, ValueError) as error:
@@ -90,7 +73,7 @@ class RewardFunction:
                 default=default,
             )
         except Exception as error:
-            raise StageError(f"{KEY} {self.name} failed on {task.key}: {_words(error)}") from error
+            raise StageError(f"{KEY} {self.name} failed on {task.key}: {in_words(error)}") from error
         rewards = self._rewards(found, task, len(episode.turns))
         turns = [replace(turn, reward=paid) for turn, paid in zip(episode.turns, rewards, strict=True)]
         return replace(episode, turns=turns)
@@ -109,18 +92,3 @@ class RewardFunction:
                     "episode, or one for each turn"
                 )
         return [float(value) for value in values]
-
-
-def _words(error: BaseException) -> str:
-    if isinstance(error, AffineError):
-        return str(error)
-    return f"{type(error).__name__}: {error}"
-
-
-def _functions(module: Any) -> str:
-    own = [
-        name
-        for name, value in vars(module).items()
-        if inspect.isfunction(value) and value.__module__ == module.__name__
-    ]
-    return ", ".join(own) or "none"

@@ -67,6 +67,12 @@ def _variables(prompt: str) -> list[int]:
     return sorted(set(map(int, VARIABLE.findall(prompt))))
 
 
+def nothing(prompt: str, rng: random.Random) -> str:
+    """Any environment: the word `nothing`."""
+    return "nothing"
+
+
+SAYS_NOTHING = ScriptedPolicy("says-nothing", nothing)
 TRIVIAL_POLICIES: Mapping[str, tuple[ScriptedPolicy, ...]] = {
     "affine:sat": (ScriptedPolicy("all-true", all_true), ScriptedPolicy("random", random_assignment)),
     "affine:abd": (

@@ -99,9 +99,11 @@ def collect(config: Config, *, force: bool = False) -> Path:
 
 
 def _inputs(config: Config) -> dict[str, Path]:
+    from affine_trainer.envs.custom import environment_files
+
     sources = {"data.prompts": config.data.prompts, "data.affine.programs": config.data.affine.programs}
     paths = {name: Path(source).expanduser() for name, source in sources.items() if source}
-    return {name: path for name, path in paths.items() if path.exists()}
+    return {name: path for name, path in paths.items() if path.exists()} | environment_files(config)
 
 
 def _collect(config: Config, path: Path, sandbox: Sandbox) -> dict[str, Any]:
@@ -144,13 +146,17 @@ def _brought_along(config: Config, limits: TokenLimits) -> list[Gathered]:
 
 def experts_of(tasks: TaskSet, path: Path, limits: TokenLimits, config: Config, *, threads: int) -> Experts:
     """Who answers these tasks: the author of single replies, or a player of whole episodes."""
+    from affine_trainer.envs.agents.players import expert_policy
+    from affine_trainer.envs.custom import PREFIX, OwnExpert
     from affine_trainer.stages.expert_episodes import Plays
     from affine_trainer.stages.expert_samples import Answers
 
     if tasks.max_turns == 1:
         return Answers(path / "expert_cache.jsonl", limits, threads=threads)
+    own, thoughts = tasks.env.startswith(PREFIX), config.data.agentgym.thoughts
+    expert = OwnExpert() if own else expert_policy(thoughts=thoughts)
     cache = path / f"expert_plays_{tasks.env.partition(':')[2]}.jsonl"
-    return Plays(cache, limits, thoughts=config.data.agentgym.thoughts, seed=config.seed)
+    return Plays(cache, limits, expert, seed=config.seed)
 
 
 def token_limits(config: Config) -> TokenLimits:
@@ -211,7 +217,7 @@ def with_experts(tasks: TaskSet, config: Config, sandbox: Sandbox) -> TaskSet:
     """Where samples come from: the task set itself, or the embedded one of a server that no expert knows."""
     from affine_trainer.envs import task_set
 
-    if tasks.family != "server":
+    if tasks.family != "server" or not tasks.env.startswith("agentgym:"):
         return tasks
     return task_set(tasks.env, "embedded", config=config, sandbox=sandbox, purpose="training")
 

@@ -48,6 +48,7 @@ READS = (
     "data.agentgym.babyai_levels",
     "data.agentgym.textcraft_depths",
     "data.agentgym.textcraft_recipes",
+    "data.custom.environments",
     "evaluation",
     "sampling",
     "sandbox.cpu_seconds",
@@ -98,12 +99,14 @@ def evaluate(config: Config, model: str | None = None, *, force: bool = False) -
 
 
 def _inputs(config: Config, chosen: EvaluatedModel) -> dict[str, Path]:
+    from affine_trainer.envs.custom import environment_files
+
     inputs = {"model": chosen.folder} if chosen.folder else {}
     for name in ("prompts", "affine.programs"):
         source = config.data.prompts if name == "prompts" else config.data.affine.programs
         if source and Path(source).expanduser().exists():
             inputs[f"data.{name}"] = Path(source).expanduser()
-    return inputs
+    return inputs | environment_files(config)
 
 
 def _evaluate(
@@ -281,18 +284,25 @@ def play_trivial(config: Config, groups: Sequence[TaskGroup]) -> dict[str, list[
 def trivial_policies(task_set: TaskSet) -> Sequence[Policy]:
     """The trivial policies of an environment: constant or random answers, or players who do not try."""
     from affine_trainer.envs.agents.players import FLOORS
-    from affine_trainer.policies.scripted import TRIVIAL_POLICIES
+    from affine_trainer.envs.custom import PREFIX
+    from affine_trainer.policies.scripted import SAYS_NOTHING, TRIVIAL_POLICIES
 
+    if task_set.env.startswith(PREFIX):
+        return (SAYS_NOTHING,)
     return TRIVIAL_POLICIES[task_set.env] if task_set.max_turns == 1 else FLOORS
 
 
 def trivial_key(config: Config, group: TaskGroup) -> str:
     """What a trivial policy's episodes depend on: the tasks, the rules, the sandbox's limits, the version."""
+    from affine_trainer.envs.custom import PREFIX, file_digest
+
     tasks = [(task.key, task.content_sha256, [m.content for m in task.prompt]) for task in group.tasks]
     limits = config.sandbox.model_dump(exclude={"workers"})
     evaluation = config.evaluation.model_dump(include={"rules", "task_seed", "batch_size"})
     turns = [group.task_set.max_turns] if group.task_set.max_turns > 1 else []
-    return sha256_of([__version__, tasks, limits, evaluation, *turns])[:12]
+    env = group.task_set.env
+    own = [file_digest(env, config)] if env.startswith(PREFIX) else []
+    return sha256_of([__version__, tasks, limits, evaluation, *turns, *own])[:12]
 
 
 def check_graded(episodes: Sequence[Episode], path: Path) -> None:

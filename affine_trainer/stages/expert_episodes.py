@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from affine_trainer.artifacts import append_jsonl, resume_jsonl, write_atomic
-from affine_trainer.envs.agents.players import expert_policy
 from affine_trainer.envs.agents.trajectories import Trajectory, read_trajectories, trajectories_json
 from affine_trainer.errors import DataError
-from affine_trainer.records import Episode, Message, Sampling, Task, TaskGroup, TaskSet, sha256_of
+from affine_trainer.records import Episode, Message, Policy, Sampling, Task, TaskGroup, TaskSet, sha256_of
 from affine_trainer.rollout import play
 from affine_trainer.stages.expert_samples import Fault, Sample, TokenLimits
 
@@ -24,10 +23,10 @@ class Plays:
     Plays are appended to `path` as they are made: a killed collect plays nothing twice.
     """
 
-    def __init__(self, path: Path, limits: TokenLimits, *, thoughts: bool, seed: int) -> None:
+    def __init__(self, path: Path, limits: TokenLimits, expert: Policy, *, seed: int) -> None:
         self._path = path
         self._limits = limits
-        self._policy = expert_policy(thoughts=thoughts)
+        self._policy = expert
         self._seed = seed
         rows = resume_jsonl(path, ("task_key", "turns", "fault"))
         self._made: dict[str, dict[str, Any]] = {row["task_key"]: row for row in rows}

@@ -21,6 +21,8 @@ def play(config: Config, key: str, player: str) -> Grade:
     from affine_trainer.envs.agents.tasks import AgentTasks
 
     tasks, task = resolve_task(key, config, sandbox=None)
+    if not isinstance(tasks, AgentTasks) and tasks.max_turns > 1:
+        raise AffineError(f"{task.key} is not of AgentGym's environments, which alone are played by hand")
     if not isinstance(tasks, AgentTasks):
         raise AffineError(
             f"{task.key} is answered in one reply: see `affine task {task.key}` and "

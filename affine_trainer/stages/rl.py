@@ -48,6 +48,7 @@ READS = (
     "rl_training",
     "data.affine",
     "data.agentgym",
+    "data.custom",
     "data.prompts",
     "evaluation.rules",
     "sandbox.cpu_seconds",
@@ -67,6 +68,7 @@ def rl(config: Config, *, force: bool = False) -> Path:
     """
     best, final = model_dir(config, "rl_best"), model_dir(config, "rl_final")
     logs, data, sft = log_dir(config, "rl"), data_dir(config), model_dir(config, "sft_final")
+    from affine_trainer.envs.custom import environment_files
     from affine_trainer.envs.stage_tasks import open_sandbox
 
     check_start(config)
@@ -78,7 +80,7 @@ def rl(config: Config, *, force: bool = False) -> Path:
             best,
             config,
             reads=READS,
-            inputs={"collect": data, "sft": sft} | _reward_file(config),
+            inputs={"collect": data, "sft": sft} | _reward_file(config) | environment_files(config),
             force=force,
             beside=(final, model_dir(config, "rl_checkpoints"), logs),
         ) as folder:
@@ -116,7 +118,7 @@ def _reward_file(config: Config) -> dict[str, Path]:
         return {}
     from affine_trainer.learning.reward_function import reward_file
 
-    return {"reward_function": reward_file(config.rl_training.reward_function)[0]}
+    return {"reward_function": reward_file(config.rl_training.reward_function)}
 
 
 def read_practice(config: Config, sandbox: Sandbox) -> Practice:
