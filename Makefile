@@ -1,11 +1,11 @@
 # `make` runs what CI runs. `make setup` installs into .venv; without .venv the python on the path is used.
 PYTHON ?= $(shell if [ -x .venv/bin/python ]; then echo .venv/bin/python; else echo python3; fi)
-SOURCES := affine_trainer scripts tests examples $(wildcard benchmarks docs/*.py)
+SOURCES := affine_trainer scripts tests examples $(wildcard benchmarks)
 
 # Other jobs on a shared machine slow down two OpenMP threads up to eightfold; one is not hurt.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: check setup lint types contracts test sandbox browser e2e format
+.PHONY: check setup lint types contracts test docs docs-reference docs-tutorial sandbox browser e2e format
 
 check: lint types contracts test e2e
 
@@ -24,6 +24,18 @@ contracts:
 
 test:
 	$(PYTHON) -m pytest
+
+# The site in build/docs; warnings are errors, and so is a page that the code has left behind.
+docs:
+	$(PYTHON) -m scripts.write_docs --check
+	$(PYTHON) -m mkdocs build --strict --quiet
+
+docs-reference:
+	$(PYTHON) -m scripts.write_docs
+
+# The commands of the tutorial, one after the other: about ten minutes.
+docs-tutorial:
+	$(PYTHON) -m pytest -m tutorial tests/test_docs.py
 
 # The whole corpus of hostile and benign programs, for every kind of user and every level: some minutes.
 sandbox:

@@ -159,7 +159,7 @@ hardware: {device: cuda}
         ("training: {batch_size: 0}", "training.batch_size: must be at least 1, got 0"),
         (
             "data: {affine: {environments: []}, agentgym: {environments: []}}",
-            "data: affine.environments, agentgym.environments and custom.environments are all empty: name one",
+            "data: affine.environments, agentgym.environments and custom.environments are all empty",
         ),
         ("data: {affine: {environments: [sat, sat]}}", "data.affine: environments names one twice"),
         ("data: {affine: {weights: {sat: 1}}}", "data.affine: weights needs a number above 0 for abd, ded"),

@@ -22,6 +22,8 @@ from affine_trainer.report.tables import comparison_markdown, comparison_table
 from affine_trainer.report.verdict import SCHEMA_VERSION, compare_all
 from affine_trainer.scoring import DEFAULT_SCORING, scorings_named
 
+READS = ("seed", "sampling")
+
 
 def compare(
     config: Config,
@@ -52,9 +54,7 @@ def compare(
     if force or read_manifest(path) is None:
         mine, *others = read()
         comparison = compare_all(mine, others, config.sampling, seed=config.seed)
-    with stage_folder(
-        "compare", path, config, reads=("seed", "sampling"), inputs=inputs, force=force
-    ) as folder:
+    with stage_folder("compare", path, config, reads=READS, inputs=inputs, force=force) as folder:
         if comparison is None or folder.complete:
             console.print(f"compare: {path} is complete, nothing to do")
         else:
