@@ -35,7 +35,7 @@ class Change:
 
     def grade(self, task, reply):
         coins, amount = self.problem(task.index)
-        paid, best = [int(number) for number in re.findall(r"\d+", reply)], len(fewest(coins, amount))
+        paid, best = [int(number) for number in re.findall(r"\d{1,9}", reply)], len(fewest(coins, amount))
         if not set(paid) <= set(coins) or sum(paid) != amount:
             return Grade(0.0, False, f"{paid} does not pay {amount}")
         return Grade(best / len(paid), len(paid) == best, f"{len(paid)} coins, the fewest are {best}")

@@ -49,7 +49,7 @@ class Play:
         return f"It is between {self.low} and {self.high}."
 
     def step(self, reply):
-        digits = re.search(r"\d+", reply)
+        digits = re.search(r"\d{1,9}", reply)
         guess = int(digits[0]) if digits else -1
         self.found = guess == self.number
         if self.low <= guess < self.number:

@@ -41,8 +41,8 @@ OPENING = """# Configuration
 <!-- Written by scripts/write_docs.py; `make docs-reference` writes it anew. -->
 
 All keys of `config.yaml`. A key that is left out has its default here; `affine config` prints what a file and
-`--set` come to. An unknown key, a wrong type and a value out of range are refused by name. **Redone by** names
-the stages that a changed value makes anew: their fingerprint holds the key.
+`--set` come to. An unknown key, a wrong type and a value out of range are refused by name.
+**Redone by** names the stages that a changed value makes anew: their fingerprint holds the key.
 """
 
 
