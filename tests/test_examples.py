@@ -21,6 +21,7 @@ from affine_trainer.rollout import play
 from affine_trainer.stages import collect as collecting
 from affine_trainer.stages.collect import collect
 from affine_trainer.stages.evaluate import evaluate
+from affine_trainer.stages.report import can_pose
 from affine_trainer.stages.rl import rl
 from affine_trainer.stages.sft import sft
 from tests.tiny_model import save_tiny_model
@@ -231,6 +232,12 @@ def test_a_file_that_is_not_there_is_named() -> None:
                                 "rl_training.weights.a=1"])  # fmt: skip
     with pytest.raises(AffineError, match=r"data\.custom\.environments\.a: there is no file nowhere\.py"):
         resolve_task("custom:a/1", config, None)
+
+
+def test_a_report_poses_its_tasks_while_the_file_is_there() -> None:
+    config = load_config(None, SETTINGS)
+    assert can_pose(config, "custom:change", "v1")
+    assert not can_pose(config, "custom:other", "v1")
 
 
 def test_a_custom_environment_is_its_own_type() -> None:

@@ -118,6 +118,9 @@ def can_pose(config: Config, env: str, family: str) -> bool:
     """Whether tasks of this family can be posed here without a network."""
     if env.startswith("agentgym:"):
         return family == "embedded"
+    if env.startswith("custom:"):
+        reference = config.data.custom.environments.get(env.partition(":")[2], "")
+        return Path(reference.rpartition(":")[0]).expanduser().is_file()
     return env == "affine:sat" or family in GENERATED_FAMILIES or Path(config.data.affine.programs).exists()
 
 
