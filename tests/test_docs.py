@@ -156,7 +156,9 @@ def sentences() -> list[str]:
 
 
 def test_every_error_that_is_explained_is_in_the_program() -> None:
-    quoted = re.findall(r"^> (?:`` )?`?([^`].*?)(?: ``|`)$", (DOCS / "errors.md").read_text(), flags=re.MULTILINE)
+    quoted = re.findall(
+        r"^> (?:`` )?`?([^`].*?)(?: ``|`)$", (DOCS / "errors.md").read_text(), flags=re.MULTILINE
+    )
     texts = sentences()
     assert len(quoted) >= 15
     assert [message for message in quoted if not any(message in text for text in texts)] == []

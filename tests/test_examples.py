@@ -19,6 +19,7 @@ from affine_trainer.policies.scripted import SAYS_NOTHING
 from affine_trainer.records import Sampling, TaskGroup, TaskSet
 from affine_trainer.rollout import play
 from affine_trainer.stages import collect as collecting
+from affine_trainer.stages.audit import audit
 from affine_trainer.stages.collect import collect
 from affine_trainer.stages.evaluate import evaluate
 from affine_trainer.stages.report import can_pose
@@ -100,6 +101,16 @@ def test_both_are_practised_and_evaluated_beside_someone_who_says_nothing(finish
     found = {name: each["num_samples"] for name, each in summary["per_environment"].items()}
     assert found == {"custom:change": 4, "custom:guess": 3}
     assert set(summary["per_environment"]["custom:change"]["trivial_policies"]) == {"says-nothing"}
+
+
+def test_their_leaks_are_found_by_key_and_content(finished: Config, tmp_path: Path) -> None:
+    assert audit(finished)[1] == 0
+    for env in ("custom:change@v1", "custom:guess@v1"):
+        lists = json.loads((data_dir(finished) / "tasks.json").read_text())
+        key = f"{env}/{lists['evaluation'][env][0]}"
+        row = {"prompt": "It is between 1 and 9.", "completion": "5", "task_key": key}
+        (tmp_path / "seen.jsonl").write_text(json.dumps(row))
+        assert audit(finished, [str(tmp_path / "seen.jsonl")])[1] == 1
 
 
 def test_a_changed_file_is_another_environment_to_every_stage(

@@ -13,6 +13,7 @@ from affine_trainer.config import Config
 from affine_trainer.envs import ENVIRONMENTS, KEY
 from affine_trainer.envs.agents.spec import ACKNOWLEDGEMENT
 from affine_trainer.envs.agents.trajectories import ROLES as SPEAKERS
+from affine_trainer.envs.custom import PREFIX
 from affine_trainer.envs.prompts import load_templates
 from affine_trainer.errors import DataError
 from affine_trainer.leaks.problem import Origin, Problem, read_problem
@@ -104,7 +105,10 @@ def environment_of_row(row: Mapping[str, Any]) -> str | None:
     names = [row.get("environment"), row.get("env")]
     if isinstance(item := row.get("item_id"), str):
         names.append(item.rpartition("_")[0])
-    for name in (name.lower() for name in names if isinstance(name, str)):
+    named = [name for name in names if isinstance(name, str)]
+    if own := next((name for name in named if name.startswith(PREFIX)), None):
+        return own
+    for name in map(str.lower, named):
         if name in ENVIRONMENTS:
             return name
         if name in SHORT_NAMES:
@@ -172,4 +176,6 @@ def _told(value: Any, role: str) -> list[tuple[str, str]]:
 
 def _is_key(value: Any) -> bool:
     parts = KEY.fullmatch(value) if isinstance(value, str) else None
-    return bool(parts and parts["family"] and parts["env"] in ENVIRONMENTS)
+    return bool(
+        parts and parts["family"] and (parts["env"] in ENVIRONMENTS or parts["env"].startswith(PREFIX))
+    )

@@ -32,6 +32,7 @@ READS = (
     "data.affine.programs",
     "data.affine.programs_split",
     "data.agentgym",
+    "data.custom.environments",
     "evaluation",
 )
 ROWS: Mapping[str, Role] = {"train.jsonl": "training", "validation.jsonl": "validation"}
