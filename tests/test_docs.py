@@ -23,6 +23,7 @@ BLOCK = re.compile(r"<!-- (run|tutorial) -->\n```(console|python)\n(.*?)^```$", 
 SECTIONS = "model|data|training|rl_training|evaluation|sampling|tracking|sandbox"
 KEY = re.compile(rf"`((?:{SECTIONS})\.(?!json)[a-z_.]+)[`:=]")
 INSIDE = ("design.md", "environments.md", "log.md")  # these speak of attributes and files, too
+QUOTED = re.compile(r"^> (?:`` )?`?([^`].*?)(?: ``|`)$", re.MULTILINE)
 HOLE = "…"
 
 
@@ -156,9 +157,7 @@ def sentences() -> list[str]:
 
 
 def test_every_error_that_is_explained_is_in_the_program() -> None:
-    quoted = re.findall(
-        r"^> (?:`` )?`?([^`].*?)(?: ``|`)$", (DOCS / "errors.md").read_text(), flags=re.MULTILINE
-    )
+    quoted = QUOTED.findall((DOCS / "errors.md").read_text())
     texts = sentences()
     assert len(quoted) >= 15
     assert [message for message in quoted if not any(message in text for text in texts)] == []
