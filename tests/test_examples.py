@@ -203,6 +203,7 @@ def test_what_a_task_set_gives_amiss_ends_as_one_sentence(tmp_path: Path, body: 
     [
         ("def grade(self, task, reply): raise TypeError('no')", "custom:mine: step failed: TypeError: no"),
         ("def start(self, task): raise KeyError('gone')", "custom:mine: start failed: KeyError"),
+        ("def start(self, task): return 5", "custom:mine: what start returned has no task"),
         ("def grade(self, task, reply): return Grade(float('nan'), True, '')", "should hold a finite reward"),
     ],
 )

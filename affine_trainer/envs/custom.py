@@ -156,6 +156,9 @@ class CustomEnvironment:
     """One play of the user's; a failure is an episode without a grade, never the end of a run."""
 
     def __init__(self, own: Environment, env: str) -> None:
+        for attribute in ("task", "snapshot_kind"):
+            if not hasattr(own, attribute):
+                raise RuntimeError(f"{env}: what start returned has no {attribute}")
         self.task, self.snapshot_kind = own.task, own.snapshot_kind
         self._own, self._env = own, env
 
