@@ -20,7 +20,7 @@ from scripts.write_docs import leaves, written
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 BLOCK = re.compile(r"<!-- (run|tutorial) -->\n```(console|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-SECTIONS = "model|data|training|rl_training|evaluation|sampling|tracking|sandbox"
+SECTIONS = "model|data|training|rl_training|evaluation|endpoint|sampling|tracking|sandbox"
 KEY = re.compile(rf"`((?:{SECTIONS})\.(?!json)[a-z_.]+)[`:=]")
 INSIDE = ("design.md", "environments.md", "log.md")  # these speak of attributes and files, too
 QUOTED = re.compile(r"^> (?:`` )?`?([^`].*?)(?: ``|`)$", re.MULTILINE)
