@@ -163,7 +163,7 @@ def track(config: Config, label: str, summary: dict[str, Any], path: Path) -> No
     truncate_events(folder / EVENTS_FILE, -1)
     metrics = {f"eval/{name}": summary["success"][name]["rate"] for name in ("macro", "micro")}
     for name, found in summary["per_environment"].items():
-        metrics[f"eval/success/{name}"] = found["success"]["rate"]
+        metrics[f"eval/success/{name}"] = found["success_rate"]
     with open_tracker(config, folder, f"eval-{label}") as tracker:
         tracker.log(metrics, step=0)
         tracker.artifact(path / "evaluation.json", "evaluation")

@@ -23,28 +23,20 @@ def check_installed() -> None:
 
 
 class TensorBoardSink:
-    """Scalars, histograms (of lists of numbers) and texts (of lists of rows) of one stage."""
+    """Scalars, histograms (of lists of numbers) and texts (of lists of rows) of one stage.
+
+    Steps that a resumed stage takes again are there twice, since TensorBoard's files are only appended to.
+    """
 
     def __init__(self, folder: Path) -> None:
         check_installed()
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
         self._writer = EventFileWriter(str(folder / TENSORBOARD_FOLDER))
-        self._is_first = True
-
-    def _restart(self, step: int) -> None:
-        """TensorBoard forgets what it was told of `step` and later: a resumed stage takes them again."""
-        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-
-        session = SessionLog(status=SessionLog.START)
-        self._writer.add_event(Event(step=step, wall_time=time.time(), session_log=session))
-        self._is_first = False
 
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
 
-        if self._is_first:
-            self._restart(step)
         for name, value in metrics.items():
             summary = _summary(name, value)
             if summary is not None:
