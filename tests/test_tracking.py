@@ -256,10 +256,10 @@ def test_a_bar_whose_work_fails_does_not_stay_on_screen_for_the_next_one():
     assert "works" in plain(console)
 
 
-GUIDE = (  # noqa: SIM905
-    "episode reward avg_reward_100 policy_loss value_loss entropy entropy_coefficient advantages "
-    "kl_divergence total_loss learning_rate"
-).split()
+GUIDE = (
+    *("episode", "reward", "avg_reward_100", "policy_loss", "value_loss", "entropy", "entropy_coefficient"),
+    *("advantages", "kl_divergence", "total_loss", "learning_rate"),
+)
 EPISODES = {
     **{f"rl/{name}": 0.5 for name in GUIDE},
     **{f"train/{kind}_adv_{what}": 0.25 for kind in ("running", "batch") for what in ("mean", "std")},

@@ -16,31 +16,21 @@ import typer
 from affine_trainer import __version__
 from affine_trainer.cli import handover, sandbox
 from affine_trainer.cli.group import AffineGroup, debugging
-from affine_trainer.cli.options import MORE, ConfigFile, Overrides, read_config
+from affine_trainer.cli.options import (
+    MORE,
+    ConfigFile,
+    Force,
+    Lines,
+    Overrides,
+    Rules,
+    Scoring,
+    TaskKey,
+    Unsandboxed,
+    read_config,
+)
 from affine_trainer.errors import AffineError
 
 STEPS = "The five steps"
-Force = Annotated[bool, typer.Option("--force", help="Redo the step although it is complete.")]
-Unsandboxed = Annotated[
-    bool,
-    typer.Option(
-        "--allow-unsandboxed", help="Run model-written programs even where they cannot be isolated."
-    ),
-]
-Lines = Annotated[
-    bool,
-    typer.Option("--json", help="Progress and result as JSON on stdout, one object a line."),
-]
-TaskKey = Annotated[str, typer.Argument(metavar="KEY", help="A task key, e.g. affine:sat@validator/17.")]
-Rules = Annotated[
-    str | None,
-    typer.Option("--rules", metavar="PROFILE", help="How the task is posed and graded."),
-]
-
-Scoring = Annotated[
-    str,
-    typer.Option("--scoring", metavar="NAME", help="A validator's rule by its date, or all of them."),
-]
 
 
 class PlayerName(str, Enum):

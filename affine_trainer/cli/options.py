@@ -22,6 +22,27 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a key, e.g. training.num_epochs=1."),
 ]
+Force = Annotated[bool, typer.Option("--force", help="Redo the step although it is complete.")]
+Unsandboxed = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unsandboxed", help="Run model-written programs even where they cannot be isolated."
+    ),
+]
+Lines = Annotated[
+    bool,
+    typer.Option("--json", help="Progress and result as JSON on stdout, one object a line."),
+]
+TaskKey = Annotated[str, typer.Argument(metavar="KEY", help="A task key, e.g. affine:sat@validator/17.")]
+Rules = Annotated[
+    str | None,
+    typer.Option("--rules", metavar="PROFILE", help="How the task is posed and graded."),
+]
+
+Scoring = Annotated[
+    str,
+    typer.Option("--scoring", metavar="NAME", help="A validator's rule by its date, or all of them."),
+]
 
 
 def read_config(

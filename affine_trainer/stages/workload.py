@@ -195,6 +195,7 @@ def _evaluation(config: Config, label: str, costs: Mapping[str, Any], scale: flo
     ]
     if config.data.affine.programs == "generated":
         groups += [(env, wanted.unseen_family_samples) for env in PROGRAM_ENVIRONMENTS if env in envs]
+    groups = [(env, count * wanted.samples_per_task) for env, count in groups]
     chunks = [
         (number, place, min(size, count - number * size), env)
         for place, (env, count) in enumerate(groups)

@@ -68,22 +68,32 @@ class WandbSink:
 def within(seconds: float, call: Callable[[], Any]) -> Any:
     """What `call` returns or raises; TimeoutError where it takes longer, and is left alone."""
     result: list[Any] = []
-    errors: list[Exception] = []
+    kept = _Kept()
 
     def work() -> None:
-        try:
+        with kept:
             result.append(call())
-        except Exception as error:  # W&B's service has private exception types; raised again below
-            errors.append(error)
 
     thread = threading.Thread(target=work, daemon=True, name="wandb")
     thread.start()
     thread.join(seconds + GRACE_SECONDS)
     if thread.is_alive():
         raise TimeoutError(f"no answer within {seconds:g} s (tracking.wandb_timeout)")
-    if errors:
-        raise errors[0]
+    if kept.error is not None:
+        raise kept.error
     return result[0]
+
+
+class _Kept(AbstractContextManager):
+    """Keeps what is raised in a thread for the one that waits for it."""
+
+    error: BaseException | None = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self.error = error
+        return True
 
 
 def _as_media(value: Any) -> Any:

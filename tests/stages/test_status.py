@@ -81,7 +81,7 @@ def test_another_terminal_sees_a_stage_run_and_where_it_is():
 def test_a_worker_that_died_holds_nothing():
     worker = multiprocessing.get_context("fork").Process(target=work, kwargs={"end": "wait"})
     worker.start()
-    while stage(status(Config()))["state"] != "running":
+    while stage(status(Config()))["done"] is None:
         time.sleep(0.02)
     worker.kill()
     worker.join(30)
