@@ -7,7 +7,6 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +21,7 @@ from affine_trainer.cli.options import (
     Force,
     Lines,
     Overrides,
+    PlayerName,
     Rules,
     Scoring,
     TaskKey,
@@ -31,15 +31,6 @@ from affine_trainer.cli.options import (
 from affine_trainer.errors import AffineError
 
 STEPS = "The five steps"
-
-
-class PlayerName(str, Enum):
-    """Who plays a task in the terminal."""
-
-    me = "me"
-    oracle = "oracle"
-    random = "random"
-    nothing = "do-nothing"
 
 
 app = typer.Typer(

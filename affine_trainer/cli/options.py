@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,6 +44,15 @@ Scoring = Annotated[
     str,
     typer.Option("--scoring", metavar="NAME", help="A validator's rule by its date, or all of them."),
 ]
+
+
+class PlayerName(str, Enum):
+    """Who plays a task in the terminal."""
+
+    me = "me"
+    oracle = "oracle"
+    random = "random"
+    nothing = "do-nothing"
 
 
 def read_config(
