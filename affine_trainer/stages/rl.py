@@ -199,7 +199,8 @@ class RLRun:
         config, sft = self.config, model_dir(self.config, "sft_final")
         checkpoint, steps = last_complete_checkpoint(model_dir(config, "rl_checkpoints")) or (None, 0)
         done = steps // steps_per_iteration(config.rl_training)
-        truncate_events(self.tracker.path, done)
+        # Without a checkpoint all is done again, the validation before the first iteration (step 0) included.
+        truncate_events(self.tracker.path, done if checkpoint else -1)
         with progress("rl", config.rl_training.num_rollouts, unit="iterations", completed=done) as self.bar:
             trainer = self.open_trainer()
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
