@@ -18,7 +18,19 @@ from affine_trainer.errors import StageError
 
 ROOT = Path(__file__).parents[1]
 STEPS = ["collect", "sft", "rl", "eval", "compare"]
-MORE = ["report", "run", "plan", "experiment", "diagnose", "config", "doctor", "task", "grade", "play"]
+MORE = [
+    "report",
+    "run",
+    "status",
+    "plan",
+    "experiment",
+    "diagnose",
+    "config",
+    "doctor",
+    "task",
+    "grade",
+    "play",
+]
 MORE += ["audit", "export", "preflight"]
 
 

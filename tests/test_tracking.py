@@ -7,6 +7,7 @@ import re
 import struct
 import subprocess
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from rich.console import Console
 
 from affine_trainer.artifacts import read_jsonl
 from affine_trainer.config import Config, load_config
+from affine_trainer.errors import ConfigError
 from affine_trainer.tracking import open_tracker, progress, truncate_events
 
 ROOT = Path(__file__).parents[1]
@@ -252,3 +254,95 @@ def test_a_bar_whose_work_fails_does_not_stay_on_screen_for_the_next_one():
     with progress("works", 1, console=console) as bar:
         bar.advance()
     assert "works" in plain(console)
+
+
+GUIDE = (
+    *("episode", "reward", "avg_reward_100", "policy_loss", "value_loss", "entropy", "entropy_coefficient"),
+    *("advantages", "kl_divergence", "total_loss", "learning_rate"),
+)
+EPISODES = {
+    **{f"rl/{name}": 0.5 for name in GUIDE},
+    **{f"train/{kind}_adv_{what}": 0.25 for kind in ("running", "batch") for what in ("mean", "std")},
+    "rl/episode_rewards": [0.0, 1.0, 1.0],
+    "rl/samples": [{"task": "affine:sat@small/1", "reply": "x1=True", "reward": 1.0, "why": None}],
+}
+
+
+def test_an_offline_wandb_run_holds_every_named_metric_the_histogram_the_table_and_the_artifact(tmp_path):
+    (tmp_path / "evaluation.json").write_text("{}")
+    overrides = [*OFFLINE, "tracking.wandb_artifacts=true"]
+    program = (
+        "from pathlib import Path; from affine_trainer.config import load_config\n"
+        "from affine_trainer.tracking import open_tracker\n"
+        f"folder = Path({str(tmp_path)!r})\n"
+        f"with open_tracker(load_config(None, {overrides!r}), folder / 'rl', 'rl') as tracker:\n"
+        f"    tracker.log({EPISODES!r}, 6)\n"
+        "    tracker.artifact(folder / 'evaluation.json', 'evaluation')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=120
+    )
+    assert done.returncode == 0 and "W&B failed" not in done.stdout, done.stdout + done.stderr
+    path = next(tmp_path.rglob("*.wandb"))
+    history, config, _ = wandb_records(path)
+    row = next(row for row in history if row.get("step") == 6)
+    assert all(row[name] == value for name, value in EPISODES.items() if isinstance(value, float))
+    kinds = path.read_bytes()
+    assert b"histogram" in kinds and b"table-file" in kinds and b"evaluation" in kinds
+    [table] = tmp_path.rglob("*.table.json")
+    assert json.loads(table.read_text())["data"] == [["affine:sat@small/1", "x1=True", 1.0, None]]
+    assert config["rl_training.algorithm"] == "ppo"
+
+
+class HangingRun:
+    """A W&B run whose server answers no more."""
+
+    name = "default-rl"
+
+    def define_metric(self, *args, **options): ...
+
+    def log(self, *args, **options):
+        time.sleep(60)
+
+    def finish(self, *args, **options):
+        time.sleep(60)
+
+
+def test_a_wandb_that_hangs_is_left_behind_after_its_time(tmp_path, monkeypatch):
+    import wandb
+
+    monkeypatch.setattr("affine_trainer.tracking.wandb_sink.GRACE_SECONDS", 0.0)
+    console = Console(file=io.StringIO(), width=300)
+    monkeypatch.setattr(rich, "_console", console)
+    config = load_config(None, ["tracking.use_wandb=true", "tracking.wandb_timeout=0.2"])
+    for start in (lambda **options: HangingRun(), lambda **options: time.sleep(60)):
+        monkeypatch.setattr(wandb, "init", start)
+        with open_tracker(config, tmp_path, "rl") as tracker:
+            tracker.log({"reward": 0.5}, 0)
+            tracker.log({"reward": 0.5}, 1)
+    shown = plain(console)
+    assert shown.count("no answer within 0.2 s (tracking.wandb_timeout)") == 2
+    assert len(events(tmp_path)) == 4
+
+
+def test_tensorboard_holds_scalars_histogram_and_samples(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    config = load_config(None, ["tracking.use_tensorboard=true"])
+    with open_tracker(config, tmp_path, "rl") as tracker:
+        for step in (1, 2):
+            tracker.log({**EPISODES, "rl/reward": step / 4}, step)
+    found = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"tensors": 0})
+    found.Reload()
+    tags = set(found.Tags()["tensors"])
+    assert set(EPISODES) <= tags
+    rewards = [event.tensor_proto.float_val[0] for event in found.Tensors("rl/reward")]
+    assert rewards == [0.25, 0.5]
+
+
+def test_tensorboard_that_is_missing_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr("affine_trainer.tracking.tensorboard_sink.find_spec", lambda name: None)
+    config = load_config(None, ["tracking.use_tensorboard=true"])
+    with pytest.raises(ConfigError, match=r"affine-trainer\[tensorboard\]"):
+        open_tracker(config, tmp_path, "rl").__enter__()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -159,7 +159,7 @@ def _open(folder: StageFolder, force: bool) -> str:
     """Find the folder "complete", "resuming" or make it "new"; StageError when it is another's."""
     path = folder.path
     manifest = _readable_manifest(path) if force else read_manifest(path)
-    owner = manifest or _read_start(path)
+    owner = manifest or read_start(path)
     if owner is not None:
         _check_stage(path, owner.stage, folder.stage)
     elif has_work(path) and not (path / MANIFEST_FILE).exists():
@@ -185,7 +185,8 @@ def _open(folder: StageFolder, force: bool) -> str:
 def _start_anew(folder: StageFolder) -> None:
     set_aside(folder.paths)
     folder.path.mkdir(parents=True)
-    write_json(folder.path / START_FILE, asdict(_Start(folder.stage, folder.fingerprint, folder.depends_on)))
+    start = Start(folder.stage, folder.fingerprint, folder.depends_on, folder.config.model_dump(mode="json"))
+    write_json(folder.path / START_FILE, asdict(start))
     if not any(has_work(hidden(path, "previous")) for path in folder.paths):
         forget(folder.paths, "previous")
 
@@ -206,7 +207,7 @@ def _kept_aside(folder: StageFolder) -> Manifest | None:
     return manifest if manifest is not None and manifest.fingerprint == folder.fingerprint else None
 
 
-def _refuse(folder: StageFolder, owner: Manifest | _Start) -> None:
+def _refuse(folder: StageFolder, owner: Manifest | Start) -> None:
     changes = differences(owner.depends_on, folder.depends_on)
     shown = "; ".join(changes[:MAX_CHANGES_SHOWN])
     if len(changes) > MAX_CHANGES_SHOWN:
@@ -225,20 +226,22 @@ def _check_stage(path: Path, owner: str, stage: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
-    """What an unfinished folder was begun with."""
+class Start:
+    """What an unfinished folder was begun with; an older version did not note the whole config."""
 
     stage: str
     fingerprint: str
     depends_on: dict[str, Any]
+    config: dict[str, Any] = field(default_factory=dict)
 
 
-def _read_start(path: Path) -> _Start | None:
+def read_start(path: Path) -> Start | None:
+    """What the unfinished folder `path` was begun with; None where it is finished or was never begun."""
     start = path / START_FILE
     if not start.is_file():
         return None
     try:
-        return _Start(**json.loads(start.read_bytes()))
+        return Start(**json.loads(start.read_bytes()))
     except (ValueError, TypeError) as error:
         raise StageError(f"{start} is broken: delete {path} and run the stage again.") from error
 

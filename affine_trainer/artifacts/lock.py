@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from affine_trainer.artifacts.aside import hidden
+from affine_trainer.artifacts.live import working_in
 from affine_trainer.errors import StageError
 
 ANNOUNCEMENT_TIMEOUT_SECONDS = 600.0
+WAITS_SECONDS = (0.02, 0.1)
 
 
 def is_main_process() -> bool:
@@ -32,7 +34,7 @@ def locked(path: Path) -> Iterator[TextIO]:
         raise StageError(f"{path} cannot be created: {error.strerror} ({error.filename}).") from error
     with lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(lock)
         except BlockingIOError as error:
             holder = _announced(path).get("pid", "unknown")
             raise StageError(
@@ -40,7 +42,34 @@ def locked(path: Path) -> Iterator[TextIO]:
                 "wait until it ends, or choose another `run`."
             ) from error
         announce(lock, None)
-        yield lock
+        with working_in(path):
+            yield lock
+
+
+def _take(lock: TextIO) -> None:
+    """Take the lock; `holder_of` may have it for an instant, so another try or two follow."""
+    for wait in (*WAITS_SECONDS, None):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if wait is None:
+                raise
+            time.sleep(wait)
+
+
+def holder_of(path: Path) -> int | None:
+    """The pid of the process that works in `path`, or None; one that died holds nothing any more."""
+    try:
+        lock = hidden(path, "lock").open("r")
+    except OSError:
+        return None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(_announced(path).get("pid", 0))
+    return None
 
 
 def announce(lock: TextIO, state: str | None) -> None:

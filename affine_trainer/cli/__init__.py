@@ -7,7 +7,6 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,36 +15,22 @@ import typer
 from affine_trainer import __version__
 from affine_trainer.cli import handover, sandbox
 from affine_trainer.cli.group import AffineGroup, debugging
-from affine_trainer.cli.options import MORE, ConfigFile, Overrides, read_config
+from affine_trainer.cli.options import (
+    MORE,
+    ConfigFile,
+    Force,
+    Lines,
+    Overrides,
+    PlayerName,
+    Rules,
+    Scoring,
+    TaskKey,
+    Unsandboxed,
+    read_config,
+)
 from affine_trainer.errors import AffineError
 
 STEPS = "The five steps"
-Force = Annotated[bool, typer.Option("--force", help="Redo the step although it is complete.")]
-Unsandboxed = Annotated[
-    bool,
-    typer.Option(
-        "--allow-unsandboxed", help="Run model-written programs even where they cannot be isolated."
-    ),
-]
-TaskKey = Annotated[str, typer.Argument(metavar="KEY", help="A task key, e.g. affine:sat@validator/17.")]
-Rules = Annotated[
-    str | None,
-    typer.Option("--rules", metavar="PROFILE", help="How the task is posed and graded."),
-]
-
-Scoring = Annotated[
-    str,
-    typer.Option("--scoring", metavar="NAME", help="A validator's rule by its date, or all of them."),
-]
-
-
-class PlayerName(str, Enum):
-    """Who plays a task in the terminal."""
-
-    me = "me"
-    oracle = "oracle"
-    random = "random"
-    nothing = "do-nothing"
 
 
 app = typer.Typer(
@@ -94,19 +79,26 @@ def collect(
     overrides: Overrides = None,
     force: Force = False,
     unsandboxed: Unsandboxed = False,
+    as_json: Lines = False,
 ) -> None:
     """(1) Collect verified expert data and the task lists."""
     from affine_trainer.stages.collect import collect as stage
+    from affine_trainer.tracking import json_lines
 
-    stage(read_config(config, overrides, unsandboxed=unsandboxed), force=force)
+    with json_lines("collect", as_json) as report:
+        report(stage(read_config(config, overrides, unsandboxed=unsandboxed), force=force))
 
 
 @app.command(rich_help_panel=STEPS)
-def sft(config: ConfigFile = None, overrides: Overrides = None, force: Force = False) -> None:
+def sft(
+    config: ConfigFile = None, overrides: Overrides = None, force: Force = False, as_json: Lines = False
+) -> None:
     """(2) Fine-tune the base model on the collected data."""
     from affine_trainer.stages.sft import sft as stage
+    from affine_trainer.tracking import json_lines
 
-    stage(read_config(config, overrides), force=force)
+    with json_lines("sft", as_json) as report:
+        report(stage(read_config(config, overrides), force=force))
 
 
 @app.command(rich_help_panel=STEPS)
@@ -119,20 +111,23 @@ def rl(
         bool, typer.Option("--dry-run", help="Print what the run would do, need and take; train nothing.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the plan of --dry-run as JSON instead of a table.")
+        bool,
+        typer.Option(
+            "--json", help="Progress and result as JSON, one object a line; of --dry-run the plan alone."
+        ),
     ] = False,
 ) -> None:
     """(3) Train the fine-tuned model with PPO on its own rollouts."""
     from affine_trainer.stages.rl import rl as stage
+    from affine_trainer.tracking import json_lines
 
-    if as_json and not dry_run:
-        raise typer.BadParameter("it prints the plan of --dry-run; give both", param_hint="--json")
     if dry_run:
         from affine_trainer.stages.rl_plan import plan
 
         plan(read_config(config, overrides, unsandboxed=unsandboxed), as_json=as_json)
         return
-    stage(read_config(config, overrides, unsandboxed=unsandboxed), force=force)
+    with json_lines("rl", as_json) as report:
+        report(stage(read_config(config, overrides, unsandboxed=unsandboxed), force=force))
 
 
 @app.command("eval", rich_help_panel=STEPS)
@@ -157,15 +152,18 @@ def evaluate(
     overrides: Overrides = None,
     force: Force = False,
     unsandboxed: Unsandboxed = False,
+    as_json: Lines = False,
 ) -> None:
     """(4) Evaluate a model on the fixed evaluation tasks."""
     from affine_trainer.stages.evaluate import evaluate as stage
+    from affine_trainer.tracking import json_lines
 
     if model and (endpoint or served_model):
         raise AffineError("--model and --endpoint name two models: leave one of them out")
     served = {"endpoint.url": endpoint, "endpoint.model": served_model}
     changes = [*(overrides or ()), *(f"{key}={json.dumps(text)}" for key, text in served.items() if text)]
-    stage(read_config(config, changes, unsandboxed=unsandboxed), model, force=force)
+    with json_lines("eval", as_json) as report:
+        report(stage(read_config(config, changes, unsandboxed=unsandboxed), model, force=force))
 
 
 @app.command(rich_help_panel=STEPS)
@@ -179,12 +177,15 @@ def compare(
     config: ConfigFile = None,
     overrides: Overrides = None,
     force: Force = False,
+    as_json: Lines = False,
 ) -> None:
     """(5) Compare evaluated models, task by task, and give the verdict."""
     from affine_trainer.stages.compare import compare as stage
+    from affine_trainer.tracking import json_lines
 
     models = tuple(baselines or ("base", "sft"))
-    stage(read_config(config, overrides), candidate, models, scoring=scoring, force=force)
+    with json_lines("compare", as_json) as report:
+        report(stage(read_config(config, overrides), candidate, models, scoring=scoring, force=force))
 
 
 @app.command(rich_help_panel=MORE)
@@ -218,11 +219,29 @@ def run(
     overrides: Overrides = None,
     force: Force = False,
     unsandboxed: Unsandboxed = False,
+    as_json: Lines = False,
 ) -> None:
     """All five steps, skipping those already done."""
     from affine_trainer.cli.all_steps import run_all
+    from affine_trainer.tracking import json_lines
 
-    run_all(read_config(config, overrides, unsandboxed=unsandboxed), force=force)
+    with json_lines("run", as_json) as report:
+        report(run_all(read_config(config, overrides, unsandboxed=unsandboxed), force=force))
+
+
+@app.command(rich_help_panel=MORE)
+def status(
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run started here; by default the config's.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """What of a run is done, how far it is, the time left."""
+    from affine_trainer.stages.status import status as stage
+
+    stage(read_config(config, overrides), run, as_json=as_json)
 
 
 @app.command(rich_help_panel=MORE)

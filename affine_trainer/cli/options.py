@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,36 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a key, e.g. training.num_epochs=1."),
 ]
+Force = Annotated[bool, typer.Option("--force", help="Redo the step although it is complete.")]
+Unsandboxed = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unsandboxed", help="Run model-written programs even where they cannot be isolated."
+    ),
+]
+Lines = Annotated[
+    bool,
+    typer.Option("--json", help="Progress and result as JSON on stdout, one object a line."),
+]
+TaskKey = Annotated[str, typer.Argument(metavar="KEY", help="A task key, e.g. affine:sat@validator/17.")]
+Rules = Annotated[
+    str | None,
+    typer.Option("--rules", metavar="PROFILE", help="How the task is posed and graded."),
+]
+
+Scoring = Annotated[
+    str,
+    typer.Option("--scoring", metavar="NAME", help="A validator's rule by its date, or all of them."),
+]
+
+
+class PlayerName(str, Enum):
+    """Who plays a task in the terminal."""
+
+    me = "me"
+    oracle = "oracle"
+    random = "random"
+    nothing = "do-nothing"
 
 
 def read_config(

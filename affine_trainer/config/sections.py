@@ -130,6 +130,15 @@ class TrackingConfig(Section):
     wandb_project: str = Field(default="affine", min_length=1)
     wandb_entity: str | None = None
     wandb_mode: Literal["online", "offline"] = "online"
+    wandb_artifacts: bool = Field(default=False, description="models and evaluations as W&B artifacts too")
+    wandb_timeout: float = Field(
+        default=60.0, gt=0.0, le=3600.0, description="seconds that W&B may take to start, and to finish"
+    )
+    use_tensorboard: bool = False
+    sample_frequency: int = Field(
+        default=6, ge=0, le=1_000_000, description="RL iterations between samples of episodes; 0 keeps none"
+    )
+    num_samples: int = Field(default=16, ge=1, le=1000, description="episodes of one such sample")
     keep_tokens: int = Field(
         default=2, ge=0, le=1000, description="last RL iterations whose token ids are kept"
     )

@@ -14,7 +14,7 @@ from affine_trainer.learning.curriculum import Curriculum
 from affine_trainer.learning.diagnostics import PhaseClock
 from affine_trainer.learning.reward_function import RewardFunction
 from affine_trainer.learning.rollouts import Rollouts
-from affine_trainer.learning.task_mix import TaskMix
+from affine_trainer.learning.task_mix import LEAST_TASKS, TaskMix
 from affine_trainer.policies.scripted import SAYS_NOTHING
 from affine_trainer.records import Policy, Sampling, TaskGroup, TaskSet
 from affine_trainer.rollout import play
@@ -22,8 +22,6 @@ from affine_trainer.sandbox import Sandbox
 from affine_trainer.tracking import progress
 
 TaskLists = Mapping[str, Sequence[int]]
-# An environment plays at least so many tasks together: its turns cost little more for many than for few.
-LEAST_TASKS = 8
 MOST_LOOKED_AT = 200  # iterations, for how many tasks one plays of each environment
 RATED_AT_ONCE = 64
 

@@ -27,6 +27,7 @@ from affine_trainer.records import (
     seed_from,
 )
 from affine_trainer.rollout import StateGroup, continue_from, play
+from affine_trainer.tracking import progress
 
 
 class TimedPolicy:
@@ -96,7 +97,7 @@ class Rollouts:
         self._practised = {f"{found.env}@{found.family}": found for found in task_sets.values()}
         seed = seed_from(self._config.seed, "rollouts", iteration)
         keep = rl.advantage == "vine"
-        episodes = self._play(tasks, task_sets, self._sampling, seed, keep_states=keep)
+        episodes = self._play(tasks, task_sets, self._sampling, seed, "play", keep_states=keep)
         if not self._reward:
             return episodes
         return {
@@ -154,7 +155,7 @@ class Rollouts:
     def validate(self) -> dict[str, list[Episode]]:
         """Greedy episodes of the fixed validation tasks by environment."""
         sampling = Sampling(0.0, 1.0, self._config.model.max_new_tokens, seed=0)
-        return self._play(self._validation, self._task_sets, sampling, seed=0)
+        return self._play(self._validation, self._task_sets, sampling, 0, "validation")
 
     def _play(
         self,
@@ -162,16 +163,19 @@ class Rollouts:
         task_sets: Mapping[str, TaskSet],
         sampling: Sampling,
         seed: int,
+        kind: str,
         *,
         keep_states: bool = False,
     ) -> dict[str, list[Episode]]:
-        with self._clock.phase("grade", without="generate"):
+        what, total = f"rl {kind}", sum(map(len, tasks.values()))
+        with self._clock.phase("grade", without="generate"), progress(what, total, unit="episodes") as bar:
             episodes = play(
                 [TaskGroup(task_sets[name], chosen) for name, chosen in tasks.items()],
                 self._policy,
                 sampling,
                 seed=seed,
                 chunk_size=self._config.rl_training.rollout_batch_size,
+                on_chunk=lambda chunk: bar.advance(len(chunk)),
                 keep_conversation=True,
                 keep_states=keep_states,
             )

@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from affine_trainer.learning.curriculum import Curriculum
 from affine_trainer.records import seed_from
 
+# An environment plays at least so many tasks together: its turns cost little more for many than for few.
+LEAST_TASKS = 8
+
 
 class TaskMix:
     """Draws `batch_size` tasks an iteration from several sets, a function of the arguments and `seed`.

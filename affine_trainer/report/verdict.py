@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from affine_trainer.config import SamplingConfig
@@ -22,22 +22,32 @@ _RELATIONS = {
 
 
 def compare_all(
-    candidate: Evaluation, baselines: Sequence[Evaluation], sampling: SamplingConfig, *, seed: int = 0
+    candidate: Evaluation,
+    baselines: Sequence[Evaluation],
+    sampling: SamplingConfig,
+    *,
+    seed: int = 0,
+    on_step: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Each baseline by itself, all on one Pareto front, and all under every scoring profile.
 
-    DataError as `compare_evaluations` and `replay` say.
+    `on_step` is called after each baseline, after the front and after the replay. DataError as
+    `compare_evaluations` and `replay` say.
     """
+    results = {}
+    for each in baselines:
+        results[each.label] = compare_evaluations(candidate, each, sampling, seed=seed)
+        on_step()
     comparison: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "candidate": {"label": candidate.label, "folder": str(candidate.folder)},
         "statistics": {**sampling.model_dump(mode="json"), "seed": seed},
-        "baselines": {
-            each.label: compare_evaluations(candidate, each, sampling, seed=seed) for each in baselines
-        },
+        "baselines": results,
     }
     comparison["front"] = front_of([candidate, *baselines], sampling, seed=seed)
+    on_step()
     comparison["scoring"] = replay(candidate, baselines, SCORINGS.values())
+    on_step()
     return {"sentence": overall_sentence(comparison), **comparison}
 
 

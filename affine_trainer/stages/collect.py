@@ -121,6 +121,7 @@ def _collect(config: Config, path: Path, sandbox: Sandbox) -> dict[str, Any]:
     with progress("collect", sum(quota.total for quota in wanted), unit="tasks") as bar:
         for tasks, quota in zip(sets, wanted, strict=True):
             rejections = rejected[_name(tasks)]
+            bar.note(tasks.env)
             experts = experts_of(tasks, path, limits, config, threads=2 * sandbox.num_workers)
             draw = ExpertDraw(config.seed, limits, experts, rejections, bar.advance)
             answered = with_experts(tasks, config, sandbox)

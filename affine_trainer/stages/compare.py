@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import rich
 from rich.console import Console
 
 from affine_trainer.artifacts import log_dir, read_manifest, stage_folder, write_atomic, write_json
@@ -21,6 +22,7 @@ from affine_trainer.report.replay_table import replay_notes, replay_table
 from affine_trainer.report.tables import comparison_markdown, comparison_table
 from affine_trainer.report.verdict import SCHEMA_VERSION, compare_all
 from affine_trainer.scoring import DEFAULT_SCORING, scorings_named
+from affine_trainer.tracking import progress
 
 READS = ("seed", "sampling")
 
@@ -44,7 +46,7 @@ def compare(
     folders = {label: evaluation_folder(config, label) for label in (candidate, *baselines)}
     inputs = {f"baseline {label}": folders[label] for label in baselines}
     inputs[f"candidate {candidate}"] = folders[candidate]
-    console, path = Console(), log_dir(config, "compare")
+    console, path = rich.get_console(), log_dir(config, "compare")
 
     def read() -> list[Evaluation]:
         return [read_evaluation(folder, label) for label, folder in folders.items()]
@@ -53,7 +55,8 @@ def compare(
     comparison = None
     if force or read_manifest(path) is None:
         mine, *others = read()
-        comparison = compare_all(mine, others, config.sampling, seed=config.seed)
+        with progress("compare", len(others) + 2, unit="steps") as bar:
+            comparison = compare_all(mine, others, config.sampling, seed=config.seed, on_step=bar.advance)
     with stage_folder("compare", path, config, reads=READS, inputs=inputs, force=force) as folder:
         if comparison is None or folder.complete:
             console.print(f"compare: {path} is complete, nothing to do")

@@ -27,7 +27,7 @@ from affine_trainer.errors import AffineError, StageError
 from affine_trainer.records import Episode, Policy, Sampling, TaskGroup, TaskSet, sha256_of
 from affine_trainer.rules import rules_named
 from affine_trainer.stages.evaluated_model import TRAINED, EvaluatedModel, choose_model, open_policy
-from affine_trainer.tracking import progress
+from affine_trainer.tracking import EVENTS_FILE, check_tracking, open_tracker, progress, truncate_events
 
 if TYPE_CHECKING:
     from affine_trainer.sandbox import Sandbox
@@ -84,6 +84,7 @@ def evaluate(config: Config, model: str | None = None, *, force: bool = False) -
         if folder.complete:
             say(f"eval: {path} is complete, nothing to do")
             return path
+        check_tracking(config)
         from affine_trainer.envs.stage_tasks import open_sandbox
 
         with open_sandbox(config) as sandbox:
@@ -94,6 +95,7 @@ def evaluate(config: Config, model: str | None = None, *, force: bool = False) -
         speed = {"seconds": seconds, "tokens_per_second": tokens / seconds}
         metrics = {**summary["success"], "prompts": summary["total_samples"], **speed}
         folder.finish(metrics, device=device)
+        track(config, chosen.label, summary, path)
     _tell(summary, chosen, path, metrics)
     return path
 
@@ -158,6 +160,18 @@ def check_samples(config: Config) -> None:
         )
 
 
+def track(config: Config, label: str, summary: dict[str, Any], path: Path) -> None:
+    """The evaluation as one event, in logs/{run}/tracking/ (its folder holds no times)."""
+    folder = log_dir(config, "tracking", f"eval-{label}")
+    truncate_events(folder / EVENTS_FILE, -1)
+    metrics = {f"eval/{name}": summary["success"][name]["rate"] for name in ("macro", "micro")}
+    for name, found in summary["per_environment"].items():
+        metrics[f"eval/success/{name}"] = found["success_rate"]
+    with open_tracker(config, folder, f"eval-{label}") as tracker:
+        tracker.log(metrics, step=0)
+        tracker.artifact(path / "evaluation.json", "evaluation")
+
+
 def check_unseen(data: Path, groups: Sequence[TaskGroup]) -> None:
     """StageError where SFT has seen a problem of the evaluation, as after raising evaluation.num_samples."""
     asked = {(task.env, task.content_sha256) for group in groups for task in group.tasks}
@@ -194,19 +208,22 @@ def play_groups(config: Config, groups: Sequence[TaskGroup], policy: Policy, pat
 
     size = config.evaluation.batch_size
     chunks, done = whole_chunks(path, groups, size)
-    tokens, began = 0, time.perf_counter()
+    tokens, played, solved, began = 0, 0, 0, time.perf_counter()
 
     with progress(
         f"eval {policy.name}", sum(len(group.tasks) for group in groups), unit="tasks", completed=done
     ) as bar:
 
         def keep(chunk: list[Episode]) -> None:
-            nonlocal tokens
+            nonlocal tokens, played, solved
             for episode in chunk:
                 append_jsonl(path, episode_row(episode))
             tokens += sum(episode.num_completion_tokens for episode in chunk)
+            played += sum(episode.grade is not None for episode in chunk)
+            solved += sum(episode.grade is not None and episode.grade.success for episode in chunk)
+            success = f"success {solved / played:.1%}, " if played else ""
+            bar.note(f"{success}{tokens / (time.perf_counter() - began):,.0f} tokens/s")
             bar.advance(len(chunk))
-            bar.note(f"{tokens / (time.perf_counter() - began):,.0f} tokens/s")
 
         play(
             groups,

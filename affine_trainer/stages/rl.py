@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -199,13 +201,15 @@ class RLRun:
         config, sft = self.config, model_dir(self.config, "sft_final")
         checkpoint, steps = last_complete_checkpoint(model_dir(config, "rl_checkpoints")) or (None, 0)
         done = steps // steps_per_iteration(config.rl_training)
-        truncate_events(self.tracker.path, done)
+        # Without a checkpoint all is done again, the validation before the first iteration (step 0) included.
+        truncate_events(self.tracker.path, done if checkpoint else -1)
         with progress("rl", config.rl_training.num_rollouts, unit="iterations", completed=done) as self.bar:
             trainer = self.open_trainer()
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         trainer.export(model_dir(config, "rl_final"), sft, config.model.name)
         trainer.load_best()
         trainer.export(model_dir(config, "rl_best"), sft, config.model.name)
+        self.tracker.artifact(model_dir(config, "rl_best"), "model")
         loop = trainer.loop
         return summarise_run(self.tracker.path, loop.stopping.best_iteration) | {
             "optimiser_steps": trainer.state.global_step,
@@ -238,6 +242,7 @@ class RLRun:
         self.history.add(groups)
         self.batch_metrics = summarise(groups, "rl") | self.history.metrics() | limits
         self.num_played = len(played)
+        self.sample = self._sample(iteration + 1, groups)
         same, num_tasks = zero_variance_tasks(groups, rl.samples_per_task)
         self.batch_metrics["rl/zero_variance_tasks"] = same / num_tasks
         self._explain(iteration + 1, played)
@@ -252,6 +257,15 @@ class RLRun:
         episodes, metrics = self.rollouts.value(episodes, iteration, self.text_of)
         self.batch_metrics |= {f"rl/{name}": value for name, value in metrics.items()}
         return episodes
+
+    def _sample(self, iteration: int, groups: Mapping[str, Sequence[Episode]]) -> dict[str, Any]:
+        """Every `tracking.sample_frequency` iterations the rewards of all episodes, and some in full."""
+        from affine_trainer.learning.play_history import sample_of
+
+        tracking = self.config.tracking
+        if not tracking.sample_frequency or iteration % tracking.sample_frequency:
+            return {}
+        return sample_of(groups, tracking.num_samples)
 
     def _explain(self, iteration: int, episodes: list[Episode]) -> None:
         errors = [episode.error for episode in episodes if episode.grade is None]
@@ -307,9 +321,10 @@ class RLRun:
             "rl/tokens_per_second": tokens / seconds,
             "time/iteration": seconds,
         }
-        self.tracker.log(self.batch_metrics | metrics | derived, step=finished)
+        self.tracker.log(self.batch_metrics | metrics | derived | self.sample, step=finished)
+        reward, success = (self.batch_metrics.get(f"rl/{name}", math.nan) for name in ("reward", "success"))
+        self.bar.note(f"reward {reward:.3f}, success {success:.1%}")
         self.bar.advance()
-        self.bar.note(f"reward {self.batch_metrics.get('rl/reward', float('nan')):.3f}")
 
 
 def summarise_run(events: Path, best_iteration: int | None) -> dict[str, Any]:

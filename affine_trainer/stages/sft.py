@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,7 @@ from affine_trainer.config import Config, ModelConfig
 from affine_trainer.device import describe_device, require_bf16, training_device
 from affine_trainer.errors import DataError
 from affine_trainer.records import Message
-from affine_trainer.tracking import EVENTS_FILE, Tracker, open_tracker, progress, truncate_events
+from affine_trainer.tracking import EVENTS_FILE, Bar, Tracker, open_tracker, progress, truncate_events
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -59,6 +61,7 @@ def sft(config: Config, *, force: bool = False) -> Path:
             return path
         with open_tracker(config, logs, "sft") as tracker:
             metrics = _train(config, tracker)
+            tracker.artifact(path, "model")
         folder.finish(metrics, device=describe_device(), leaves=[logs])
     _tell(metrics, path, logs)
     return path
@@ -104,12 +107,20 @@ def _train(config: Config, tracker: Tracker | None) -> dict[str, Any]:
             checkpoints=checkpoints,
             seed=config.seed,
             on_cpu=training_device() == "cpu",
-            log=tracker.log if tracker else None,
+            log=partial(_log, tracker, bar) if tracker else None,
             advance=bar.advance,
         )
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     trainer.save_final(model_dir(config, "sft_final"), tokenizer, base=config.model.name)
     return summarise(trainer.state.log_history, train, training.num_epochs)
+
+
+def _log(tracker: Tracker, bar: Bar, metrics: Mapping[str, float], step: int) -> None:
+    """Keep the metrics of a step, and show the loss behind the bar."""
+    tracker.log(metrics, step)
+    for name in ("train_loss", "eval_loss"):
+        if f"sft/{name}" in metrics:
+            bar.note(f"{name.replace('_', ' ')} {metrics[f'sft/{name}']:.3f}")
 
 
 def encode_file(path: Path, tokenizer: PreTrainedTokenizerBase, config: Config) -> list[Example]:

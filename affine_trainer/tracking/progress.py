@@ -1,11 +1,14 @@
-"""A progress bar with rate and time left; on a terminal a bar, elsewhere a plain line now and then."""
+"""A progress bar with rate and time left: a bar on a terminal, elsewhere a plain line now and then.
+
+The same numbers go to `affine status` (through the folder that is worked in) and, with --json, to stdout.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 import rich
@@ -22,9 +25,11 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from affine_trainer.artifacts import is_main_process
+from affine_trainer.artifacts import LiveBar, is_main_process, show_bar
+from affine_trainer.tracking.machine import emit
 
 SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BETWEEN_EVENTS = 1.0
 
 
 class Bar(Protocol):
@@ -53,7 +58,26 @@ def progress(
     """
     console = rich.get_console() if console is None else console
     if not is_main_process():
-        console = Console(quiet=True)
+        yield _PlainBar(description, total, unit, completed, Console(quiet=True), clock)
+        return
+    with _shown(description, total, unit, completed, console, clock) as shown:
+        bar = _Watched(shown, LiveBar(description, unit, total, completed, completed), clock)
+        try:
+            yield bar
+        finally:
+            bar.close()
+
+
+@contextmanager
+def _shown(
+    description: str,
+    total: int | None,
+    unit: str,
+    completed: int,
+    console: Console,
+    clock: Callable[[], float],
+) -> Iterator[Bar]:
+    """What people see of it."""
     if not console.is_terminal:
         plain = _PlainBar(description, total, unit, completed, console, clock)
         yield plain
@@ -66,6 +90,43 @@ def progress(
         finally:
             if len(display.tasks) > 1:  # an inner bar goes when it is done; the outer one stays on screen
                 display.remove_task(task)
+
+
+@dataclass
+class _Watched:
+    """Passes everything on to the bar that is shown, and notes it for other processes."""
+
+    shown: Bar
+    state: LiveBar
+    clock: Callable[[], float]
+
+    def __post_init__(self) -> None:
+        self._began = self._told = self.clock()
+        self._tell()
+
+    def advance(self, count: int = 1) -> None:
+        self.state.done += count
+        self.shown.advance(count)
+        self._tell(now_and_then=True)
+
+    def note(self, text: str) -> None:
+        self.state.note = text
+        self.shown.note(text)
+
+    def close(self) -> None:
+        self.state.closed = True
+        self._tell()
+
+    def _tell(self, now_and_then: bool = False) -> None:
+        now, state = self.clock(), self.state
+        state.seconds = now - self._began
+        show_bar(state)
+        if now_and_then and now - self._told < SECONDS_BETWEEN_EVENTS:
+            return
+        self._told = now
+        rate = (state.done - state.before) / state.seconds if state.seconds > 0 else 0.0
+        left = (state.total - state.done) / rate if state.total is not None and rate > 0 else None
+        emit("progress", **asdict(state), rate=rate, seconds_left=left)
 
 
 @dataclass(slots=True)
@@ -117,7 +178,7 @@ class _PlainBar:
             parts[0] += f"/{self.total} ({self.done / self.total:.0%})"
         parts.append(_rate(rate, self.unit))
         if self.total and rate > 0:
-            parts.append(f"{_duration((self.total - self.done) / rate)} left")
+            parts.append(f"{duration((self.total - self.done) / rate)} left")
         self.console.print(
             ", ".join([*parts, *([self.text] if self.text else [])]), markup=False, highlight=False
         )
@@ -159,7 +220,8 @@ def _rate(rate: float, unit: str) -> str:
     return f"{rate:,.{digits}f} {unit}/s".replace(" /", "/")
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """As on a clock: 0:07, 12:30, 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

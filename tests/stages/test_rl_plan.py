@@ -110,8 +110,6 @@ def test_json_alone_goes_to_stdout(folder: Path, monkeypatch: pytest.MonkeyPatch
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["iterations"] == 6
     assert "measuring a small sample" in done.stderr
-    alone = CliRunner().invoke(app, ["rl", "--json"])
-    assert alone.exit_code != 0 and "--dry-run" in alone.stderr
 
 
 @pytest.mark.parametrize(
