@@ -24,6 +24,7 @@ from affine_trainer.records import (
     Grade,
     Message,
     Sampling,
+    SnapshotKind,
     Split,
     Step,
     Task,
@@ -159,7 +160,8 @@ class CustomEnvironment:
         for attribute in ("task", "snapshot_kind"):
             if not hasattr(own, attribute):
                 raise RuntimeError(f"{env}: what start returned has no {attribute}")
-        self.task, self.snapshot_kind = own.task, own.snapshot_kind
+        self.task: Task = own.task
+        self.snapshot_kind: SnapshotKind = own.snapshot_kind
         self._own, self._env = own, env
 
     def observe(self) -> str:

@@ -55,7 +55,7 @@ def diagnose(config: Config, *, at: str = "best", num_episodes: int = 128) -> Pa
 
         small = with_batch(config, num_episodes)
         with open_sandbox(config) as sandbox:
-            tracker = Tracker(path / EVENTS_FILE, "diagnose", rich.get_console(), None)
+            tracker = Tracker(path / EVENTS_FILE, "diagnose", rich.get_console())
             found = _diagnose(RLRun(small, tracker, read_practice(small, sandbox)), weights, path)
         folder.finish({"estimators": list(found["gradients"])})
     for table in diagnostics_tables(found):

@@ -6,6 +6,7 @@ import json
 
 from rich.console import Console
 
+from affine_trainer.artifacts import log_dir, write_json
 from affine_trainer.config import Config
 from affine_trainer.report.folders import check_distinct, evaluation_folder
 from affine_trainer.report.pairing import read_evaluation
@@ -24,7 +25,7 @@ def plan(
     samples: int | None = None,
     as_json: bool = False,
 ) -> None:
-    """Print the plan for two evaluated models, named as in `compare`; writes nothing.
+    """Print the plan for two evaluated models, named as in `compare`; kept in logs/{run}/plan/plan.json.
 
     StageError when one is not evaluated, DataError when the two do not hold the same tasks.
     """
@@ -44,6 +45,7 @@ def plan(
             seed=config.seed,
             on_step=bar.advance,
         )
+    write_json(log_dir(config, "plan", "plan.json"), found)  # where the report looks for it
     if as_json:
         print(json.dumps(found, indent=2))
         return

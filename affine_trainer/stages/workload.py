@@ -122,7 +122,7 @@ def _accumulated(config: Config) -> int:
     return config.training.gradient_accumulation_steps
 
 
-def _sft_rows(config: Config, costs: Mapping[str, Any]) -> tuple[dict[str, int], dict[str, float]]:
+def _sft_rows(config: Config, costs: Mapping[str, Any]) -> tuple[dict[str, int], Mapping[str, float]]:
     """Rows and tokens of both splits: counted by collect where it is done, else as its quotas say."""
     from affine_trainer.stages.collect import quotas
 

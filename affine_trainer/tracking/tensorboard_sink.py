@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,12 @@ class TensorBoardSink:
         self._writer = EventFileWriter(str(folder / TENSORBOARD_FOLDER))
 
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event
+        event = import_module("tensorboard.compat.proto.event_pb2").Event  # made when it is imported
 
         for name, value in metrics.items():
             summary = _summary(name, value)
             if summary is not None:
-                self._writer.add_event(Event(step=step, wall_time=time.time(), summary=summary))
+                self._writer.add_event(event(step=step, wall_time=time.time(), summary=summary))
         self._writer.flush()
 
     def artifact(self, path: Path, kind: str) -> None:
