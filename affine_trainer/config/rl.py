@@ -105,6 +105,9 @@ class RLConfig(Section):
     validation_frequency: int = Field(
         default=12, ge=1, le=1_000_000, description="iterations between validations"
     )
+    validation_temperature: float | None = Field(
+        default=None, ge=0.0, le=5.0, description="of its replies; none: as practised, 0: greedy"
+    )
     validation_samples: int = Field(default=384, ge=1, le=1_000_000)
     patience: int = Field(
         default=10, ge=1, le=1_000_000, description="validations without improvement before stopping"

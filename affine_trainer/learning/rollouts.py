@@ -47,8 +47,9 @@ class Rollouts:
     """Plays with one policy: batches of the mix to learn from, and the fixed tasks of validations.
 
     `task_sets` and `validation` have the same names as the mix. Batches are sampled as `rl_training` says and
-    seeded by the run's seed and the iteration; validations are greedy. A `curriculum` shortens the episodes
-    of batches and learns how they went, a `reward` pays them; validations know of neither.
+    seeded by the run's seed and the iteration; validations play the same tasks with the same draws. A
+    `curriculum` shortens the episodes of batches and learns how they went, a `reward` pays them; validations
+    know of neither.
     """
 
     def __init__(
@@ -153,8 +154,14 @@ class Rollouts:
         return Sampling(rl.temperature, rl.top_p, self._config.model.max_new_tokens, seed=0)
 
     def validate(self) -> dict[str, list[Episode]]:
-        """Greedy episodes of the fixed validation tasks by environment."""
-        sampling = Sampling(0.0, 1.0, self._config.model.max_new_tokens, seed=0)
+        """Episodes of the fixed validation tasks by environment, with the same draws every time.
+
+        Sampled as episodes are practised, since that is what learning improves, unless
+        `validation_temperature` says otherwise.
+        """
+        rl = self._config.rl_training
+        wanted = rl.temperature if rl.validation_temperature is None else rl.validation_temperature
+        sampling = Sampling(wanted, rl.top_p, self._config.model.max_new_tokens, seed=0)
         return self._play(self._validation, self._task_sets, sampling, 0, "validation")
 
     def _play(

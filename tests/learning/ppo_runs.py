@@ -28,6 +28,7 @@ SMALL = {
     "micro_batch_size": 4,
     "kl_coef": 0.0,
     "validation_samples": 32,
+    "validation_temperature": 0.0,
     "validation_frequency": 100,
     "save_frequency": 100,
     "warmup_steps": 0,
