@@ -143,7 +143,7 @@ class _RichBar:
 
 @dataclass
 class _PlainBar:
-    """Prints a line at most every ten seconds, and a last one if it printed any."""
+    """Prints a line at most every ten seconds, and where it ended if it printed any before that."""
 
     description: str
     total: int | None
@@ -152,7 +152,7 @@ class _PlainBar:
     console: Console
     clock: Callable[[], float]
     text: str = ""
-    printed: bool = False
+    printed: int | None = None
 
     def __post_init__(self) -> None:
         self.began = self.last = self.clock()
@@ -167,11 +167,11 @@ class _PlainBar:
         self.text = text
 
     def close(self) -> None:
-        if self.printed:
+        if self.printed not in (None, self.done):
             self._print()
 
     def _print(self) -> None:
-        self.last, self.printed = self.clock(), True
+        self.last, self.printed = self.clock(), self.done
         rate = (self.done - self.done_before) / max(self.last - self.began, 1e-9)
         parts = [f"{self.description}: {self.done}"]
         if self.total:
