@@ -31,7 +31,7 @@ from affine_trainer.stages.rl import READS as RL_READS
 from affine_trainer.stages.rl import rl
 from affine_trainer.stages.sft import READS as SFT_READS
 from affine_trainer.stages.sft import sft
-from affine_trainer.tracking import progress
+from affine_trainer.tracking import progress, say
 
 STAGES = ("collect", "sft", "rl", "eval")
 HASH_LENGTH = 10
@@ -52,12 +52,12 @@ def run_experiment(
         for number, cell in enumerate(chosen, start=1):
             if not force and _is_finished(cell, last_stage):
                 continue
-            _say(f"\n{experiment.name} · cell {number} of {len(chosen)}: {cell.overlay}, seed {cell.seed}")
+            say(f"\n{experiment.name} · cell {number} of {len(chosen)}: {cell.overlay}, seed {cell.seed}")
             try:
                 run_cell(cell, last_stage, force=force)
             except AffineError as error:
                 failures[cell.config.run] = str(error)
-                _say(f"{cell.config.run} failed: {error}")
+                say(f"{cell.config.run} failed: {error}")
             gc.collect()  # a trainer and its model hold each other
             bar.advance()
     folder = results_folder(experiment.name)
@@ -161,8 +161,8 @@ def write_results(experiment: Experiment, folder: Path, failures: Mapping[str, s
     for table in experiment_tables(summary):
         console.print()
         console.print(table)
-    _say(f"\n{method_note(summary)}")
-    _say(f"wrote {folder / 'experiment.json'} and {folder / 'experiment.md'}")
+    say(f"\n{method_note(summary)}")
+    say(f"wrote {folder / 'experiment.json'} and {folder / 'experiment.md'}")
 
 
 def check_stage(stage: str) -> str:
@@ -170,7 +170,3 @@ def check_stage(stage: str) -> str:
     if stage not in STAGES:
         raise AffineError(f"--stage is {stage!r}; give one of {', '.join(STAGES)}")
     return stage
-
-
-def _say(text: str) -> None:
-    rich.get_console().print(text, soft_wrap=True, highlight=False, markup=False)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicLayer
 
+SPARE_COLUMNS = 64  # of room for what is sampled, made whenever the last is used up
+
 
 @dataclass(frozen=True, slots=True)
 class ReadTokens:
@@ -28,8 +30,6 @@ class SlotBuffer:
 
     `keys` and `values`, shape (slots, heads, columns, head size), exist once something was written.
     """
-
-    spare_columns = 64
 
     def __init__(self, num_slots: int, width: int) -> None:
         self._num_slots, self._width = num_slots, width
@@ -84,7 +84,7 @@ class SlotBuffer:
     def _allocate(self, keys: Tensor, values: Tensor, columns: int) -> None:
         """Room for `columns` and some more, in the shape and type of one row's (heads, any, head size)."""
         self.keys, self.values = (
-            row.new_empty((self._num_slots, row.shape[0], columns + self.spare_columns, row.shape[2]))
+            row.new_empty((self._num_slots, row.shape[0], columns + SPARE_COLUMNS, row.shape[2]))
             for row in (keys, values)
         )
 

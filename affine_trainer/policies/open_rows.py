@@ -14,9 +14,8 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
-from affine_trainer.policies.kv_cache import GrowingLayer, ReadTokens, SlotBuffer
+from affine_trainer.policies.kv_cache import SPARE_COLUMNS, GrowingLayer, ReadTokens, SlotBuffer
 
-SPARE_COLUMNS = 64
 # The models' word for it, renamed in 5.24.
 CACHE_ARGUMENT = "cache" if Version(transformers.__version__) >= Version("5.24") else "past_key_values"
 
@@ -84,9 +83,7 @@ class OpenRows:
         """
         least = 1 if self.grows else max(1, len(self.rows) // 8)
         if len(self.rows) - len(keep) >= least:
-            order = self._make_way(keep)
-            tokens = tokens[order[: len(keep)]]
-            self.rows = self.rows[: len(keep)]
+            tokens = tokens[self._make_way(keep)]
         count = len(self.rows)
         if self._end == self._mask.shape[1]:
             self._mask = torch.nn.functional.pad(self._mask, (0, SPARE_COLUMNS))
@@ -180,10 +177,9 @@ class OpenRows:
             self._cache.layers = layers
 
     def _make_way(self, keep: Sequence[int]) -> list[int]:
-        """Bring the rows of `keep` to the front, moving as few as can be; the old places in order."""
-        order = list(range(len(self.rows)))
+        """Bring the rows of `keep` to the front, moving as few as can be; their old places in order."""
+        order, kept = list(range(len(self.rows))), set(keep)
         if self.grows:
-            kept = set(keep)
             holes = [place for place in range(len(keep)) if place not in kept]
             columns = slice(self._first, self._end)
             for hole, mover in zip(holes, [p for p in keep if p >= len(keep)], strict=True):
@@ -191,18 +187,18 @@ class OpenRows:
                     buffer.exchange(hole, mover, columns, keep=self._keep_read)
                 order[hole], order[mover] = mover, hole
         else:
-            order = [*keep, *(place for place in order if place not in set(keep))]
+            order = [*keep, *(place for place in order if place not in kept)]
             self._cache.batch_select_indices(torch.tensor(keep, device=self._device))
         every = [*order, *range(len(order), len(self._slots))]
         self._slots = [self._slots[place] for place in every]
-        self.rows = self._slots[: len(order)]
+        self.rows = self._slots[: len(keep)]
         self._mask, self._positions = self._mask[every], self._positions[every]
         if self.grows:
             self._first = int(self._mask[: len(keep), : self._end].argmax(dim=1).min())
             for layer in self._cache.layers:
                 if isinstance(layer, GrowingLayer):
                     layer.narrow(len(keep), self._first)
-        return order
+        return order[: len(keep)]
 
     def _prefill_tokens(self) -> int:
         if not self.grows:

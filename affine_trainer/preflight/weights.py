@@ -33,6 +33,9 @@ ZIP_START, PICKLE_IN_ZIP = b"PK\x03\x04", b"data.pkl"
 SNIFFED_BYTES = 4096
 INDEX = "model.safetensors.index.json"
 MAX_HEADER_BYTES = 100 << 20  # the format's own limit
+EARLIER_UNNAMED = unchecked(
+    "name the models committed before with --earlier DIR; their file hashes are on the hub"
+)
 
 Tensors = dict[str, tuple[str, tuple[int, ...]]]
 
@@ -85,9 +88,7 @@ def weights_are_whole(subject: Subject) -> Outcome:
 def no_shard_shared(subject: Subject) -> Outcome:
     """No single weight file is one of an earlier model's."""
     if not subject.earlier:
-        return unchecked(
-            "name the models committed before with --earlier DIR; their file hashes are on the hub"
-        )
+        return EARLIER_UNNAMED
     own = shard_hashes(subject.folder)
     for folder in subject.earlier:
         if shared := own.keys() & shard_hashes(folder).keys():
@@ -98,9 +99,7 @@ def no_shard_shared(subject: Subject) -> Outcome:
 def not_identical(subject: Subject) -> Outcome:
     """The set of weight files is not that of an earlier model."""
     if not subject.earlier:
-        return unchecked(
-            "name the models committed before with --earlier DIR; their file hashes are on the hub"
-        )
+        return EARLIER_UNNAMED
     own = shard_hashes(subject.folder)
     for folder in subject.earlier:
         if own.keys() == shard_hashes(folder).keys():

@@ -11,13 +11,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-import rich
-
 from affine_trainer.artifacts import data_dir, stage_folder, write_json, write_jsonl
 from affine_trainer.config import Config
 from affine_trainer.errors import DataError, StageError
 from affine_trainer.records import Message, Task, TaskGroup, TaskSet, seed_from
-from affine_trainer.tracking import progress
+from affine_trainer.tracking import progress, say
 
 if TYPE_CHECKING:
     from affine_trainer.sandbox import Sandbox
@@ -353,7 +351,3 @@ def _tell(audit: dict[str, Any], path: Path, seconds: float) -> None:
         say(f"collect: {name}: {kept} to train, {held_back} to validate; passed over: {passed_over}")
     say(f"collect: {seconds:.0f} s, every reply verified, no problem in two splits")
     say(f"collect: wrote {path}; next: affine sft")
-
-
-def say(text: str) -> None:
-    rich.get_console().print(text, soft_wrap=True, highlight=False, markup=False)

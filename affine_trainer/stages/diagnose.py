@@ -27,7 +27,7 @@ from affine_trainer.records import Episode
 from affine_trainer.report.diagnostics_tables import diagnostics_tables
 from affine_trainer.stages.rl import READS, RLRun, read_practice
 from affine_trainer.stats import common_edges, distribution, gradient_noise, jackknife_difference
-from affine_trainer.tracking import EVENTS_FILE, Tracker, progress
+from affine_trainer.tracking import EVENTS_FILE, Tracker, progress, say
 
 if TYPE_CHECKING:
     from affine_trainer.learning.frozen_batch import FrozenBatch
@@ -220,7 +220,3 @@ def explain_zero_variance(groups: Mapping[str, Sequence[Episode]], size: int) ->
             "ungraded": sum(not each for each in outcomes),
         }
     return found
-
-
-def say(text: str) -> None:
-    rich.get_console().print(text, soft_wrap=True, highlight=False, markup=False)

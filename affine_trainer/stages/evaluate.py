@@ -27,7 +27,7 @@ from affine_trainer.errors import AffineError, StageError
 from affine_trainer.records import Episode, Policy, Sampling, TaskGroup, TaskSet, sha256_of
 from affine_trainer.rules import rules_named
 from affine_trainer.stages.evaluated_model import TRAINED, EvaluatedModel, choose_model, open_policy
-from affine_trainer.tracking import EVENTS_FILE, check_tracking, open_tracker, progress, truncate_events
+from affine_trainer.tracking import EVENTS_FILE, check_tracking, open_tracker, progress, say, truncate_events
 
 if TYPE_CHECKING:
     from affine_trainer.sandbox import Sandbox
@@ -352,7 +352,3 @@ def _next(chosen: EvaluatedModel) -> str:
         return f"affine compare {chosen.label} base"
     following = {"base": "affine eval --model sft", "sft": "affine eval --model rl"}
     return following.get(chosen.label, "affine compare")
-
-
-def say(text: str) -> None:
-    rich.get_console().print(text, soft_wrap=True, highlight=False, markup=False)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import rich
-
 from affine_trainer.artifacts import log_dir, model_dir, read_manifest, require, stage_folder, write_atomic
 from affine_trainer.config import Config
 from affine_trainer.device import describe_device
@@ -14,6 +12,7 @@ from affine_trainer.errors import StageError
 from affine_trainer.policies.model_names import is_adapter
 from affine_trainer.report.card import Evaluated, model_card
 from affine_trainer.stages.evaluate import EvaluatedModel, choose_model
+from affine_trainer.tracking import say
 
 # The folders of a run by the names of their leaves, as well as by what they hold.
 LEAVES = {"sft_final": "affine sft", "rl_best": "affine rl", "rl_final": "affine rl"}
@@ -104,7 +103,3 @@ def evaluations_of(config: Config, chosen: EvaluatedModel) -> list[Evaluated]:
         if about and about.stage == "eval" and about.inputs.get("model", {}).get("digest") == manifest.digest:
             found.append(Evaluated(str(path.parent), about.created, json.loads(path.read_bytes())))
     return found
-
-
-def say(text: str) -> None:
-    rich.get_console().print(text, soft_wrap=True, highlight=False, markup=False)

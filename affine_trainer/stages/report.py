@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import rich
 from pydantic import ValidationError
 
 from affine_trainer.artifacts import read_manifest, write_atomic
@@ -17,7 +16,7 @@ from affine_trainer.envs.program_rows import GENERATED_FAMILIES
 from affine_trainer.errors import StageError
 from affine_trainer.report.episodes import EpisodeFile, environment_of, family_of, read_episode_file
 from affine_trainer.report.run_files import RunFiles, read_experiments, read_run
-from affine_trainer.tracking import progress
+from affine_trainer.tracking import progress, say
 
 PAGE_FILE = "report.html"
 TEXT_FILE = "summary_report.txt"
@@ -62,7 +61,7 @@ def report(
     if tables is not None:
         written += write_tables(found, experiments, tables)
     for item in written:
-        rich.get_console().print(f"report: wrote {item}", soft_wrap=True, highlight=False, markup=False)
+        say(f"report: wrote {item}")
     return path
 
 

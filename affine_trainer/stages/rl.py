@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import rich
-
 from affine_trainer.artifacts import (
     data_dir,
     log_dir,
@@ -26,7 +24,7 @@ from affine_trainer.device import describe_device, require_bf16
 from affine_trainer.errors import ConfigError, DataError, StageError
 from affine_trainer.learning.rollout_plan import check_plan, plan_lines
 from affine_trainer.records import Episode
-from affine_trainer.tracking import EVENTS_FILE, Tracker, open_tracker, progress, truncate_events
+from affine_trainer.tracking import EVENTS_FILE, Tracker, open_tracker, progress, say, truncate_events
 
 if TYPE_CHECKING:
     from affine_trainer.learning.checkpoints import Stateful
@@ -365,7 +363,3 @@ def _tell(metrics: dict[str, Any], best: Path, final: Path, logs: Path) -> None:
     if metrics["best_iteration"] == 0:
         say("rl: no validation beat the fine-tuned model, so rl_best is that model")
     say(f"rl: wrote {best}, {final} and {logs / EVENTS_FILE}; next: affine eval")
-
-
-def say(text: str) -> None:
-    rich.get_console().print(text, soft_wrap=True, highlight=False, markup=False)

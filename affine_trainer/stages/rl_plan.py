@@ -18,7 +18,8 @@ from affine_trainer.config import Config
 from affine_trainer.device import describe_device, usable_ram
 from affine_trainer.memory import architecture_of, estimates
 from affine_trainer.policies.model_names import model_path
-from affine_trainer.stages.rl import check_start, open_trainer, read_practice, say
+from affine_trainer.stages.rl import check_start, open_trainer, read_practice
+from affine_trainer.tracking import say
 
 if TYPE_CHECKING:
     from affine_trainer.learning.practice import Practice

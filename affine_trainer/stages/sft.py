@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import rich
-
 from affine_trainer.artifacts import (
     data_dir,
     log_dir,
@@ -23,7 +21,7 @@ from affine_trainer.config import Config, ModelConfig
 from affine_trainer.device import describe_device, require_bf16, training_device
 from affine_trainer.errors import DataError
 from affine_trainer.records import Message
-from affine_trainer.tracking import EVENTS_FILE, Bar, Tracker, open_tracker, progress, truncate_events
+from affine_trainer.tracking import EVENTS_FILE, Bar, Tracker, open_tracker, progress, say, truncate_events
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -221,7 +219,3 @@ def _tell(metrics: dict[str, Any], path: Path, logs: Path) -> None:
     if metrics["still_falling"]:
         say("sft: the validation loss was still falling at the end; more training.num_epochs may help")
     say(f"sft: wrote {path} and {logs / EVENTS_FILE}; next: affine rl")
-
-
-def say(text: str) -> None:
-    rich.get_console().print(text, soft_wrap=True, highlight=False, markup=False)

@@ -1,5 +1,6 @@
 """One event stream and its sinks (JSON lines, console, W&B, TensorBoard), and the progress of long work."""
 
+from affine_trainer.tracking.console import say
 from affine_trainer.tracking.events import (
     EVENTS_FILE,
     Tracker,
@@ -20,5 +21,6 @@ __all__ = [
     "json_lines",
     "open_tracker",
     "progress",
+    "say",
     "truncate_events",
 ]
