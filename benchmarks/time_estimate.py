@@ -27,7 +27,7 @@ from affine_trainer.config import Config
 from affine_trainer.memory import architecture_of
 from affine_trainer.policies.model_names import model_path
 from affine_trainer.stages.forecast import Seen, forecast
-from affine_trainer.stages.workload import EVALUATED, environments, measured_costs, played_episodes, workload
+from affine_trainer.stages.workload import EVALUATED, measured_costs, played_episodes, workload
 
 LINE = re.compile(
     r"(?P<bar>[a-z ]+): (?P<done>\d+)/(?P<total>\d+) \(\d+%\), (?P<rate>[\d.,]+) (?P<unit>\w+)/s"
@@ -171,7 +171,7 @@ def _collect_costs(
 
     points = bar_points(events, "collect")
     began = _begin(points)
-    envs, done, before, found = environments(config), 0, began, {}
+    envs, done, before, found = config.data.environments, 0, began, {}
     for env, quota in zip(envs, quotas(config, envs), strict=True):
         done += quota.total
         at = _when([(began, 0), *points], done)
@@ -219,7 +219,7 @@ def _rl_costs(
     """Plays relative to those of evaluation, which are greedy and larger batches, and seconds to learn."""
     from affine_trainer.envs.stage_tasks import practice_weights
 
-    rl, envs = config.rl_training, environments(config)
+    rl, envs = config.rl_training, config.data.environments
     rows = list(read_jsonl(folder / "logs" / config.run / "rl" / "events.jsonl"))
     iterations = [row for row in rows if "time/iteration" in row]
     validations = [row["time/validation"] for row in rows if "time/validation" in row]

@@ -32,6 +32,17 @@ def test_the_work_follows_the_config():
     assert epochs["sft"] == pytest.approx(2 * whole["sft"], rel=0.1)
 
 
+def test_environments_of_ones_own_are_work_too_alone_and_beside_others():
+    own = ["data.custom.environments={mine: own.py:Mine}", "data.custom.weights={mine: 1}"]
+    alone = ["data.affine.environments=[]", "data.agentgym.environments=[]", "rl_training.weights={}"]
+    only = {work.stage: work.seconds for work in workload(load_config(None, own + alone))}
+    assert all(seconds > 0.0 for seconds in only.values())
+    weights = "rl_training.weights={}"
+    beside = {work.stage: work.seconds for work in workload(load_config(None, [*own, weights]))}
+    without = {work.stage: work.seconds for work in workload(load_config(None, [weights]))}
+    assert beside["eval sft"] > without["eval sft"]
+
+
 def test_a_bar_costs_what_its_segments_cost_and_stretches_to_another_total():
     bar = BarWork("eval", "evaluation", ((10, 1.0), (10, 3.0)))
     assert bar.seconds == 40.0

@@ -115,6 +115,12 @@ class DataConfig(Section):
         """All that is configured, without the kind: `sat`, `webshop`, your own."""
         return (*self.affine.environments, *self.agentgym.environments, *self.custom.environments)
 
+    @property
+    def environments(self) -> list[str]:
+        """All that is configured, as task keys name them: `affine:sat`, in the order the stages take them."""
+        kinds = {"affine": self.affine, "agentgym": self.agentgym, "custom": self.custom}
+        return [f"{kind}:{name}" for kind, section in kinds.items() for name in section.environments]
+
     @model_validator(mode="after")
     def _something_is_gathered(self) -> DataConfig:
         if not self.environment_names:

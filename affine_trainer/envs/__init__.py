@@ -146,11 +146,7 @@ def task_set(
 
 def task_sets(config: Config, sandbox: Sandbox | None, purpose: Purpose = "evaluation") -> dict[str, TaskSet]:
     """The configured environments, each with its configured family."""
-    data = config.data
-    envs = [f"affine:{name}" for name in data.affine.environments]
-    envs += [f"agentgym:{name}" for name in data.agentgym.environments]
-    envs += [f"{PREFIX}{name}" for name in data.custom.environments]
-    families = {env: _entry(env, config).families(config)[0] for env in envs}
+    families = {env: _entry(env, config).families(config)[0] for env in config.data.environments}
     return {
         env: task_set(env, family, config=config, sandbox=sandbox, purpose=purpose)
         for env, family in families.items()

@@ -27,10 +27,10 @@ from affine_trainer.artifacts import (
 )
 from affine_trainer.config import Config, flatten
 from affine_trainer.errors import StageError
+from affine_trainer.stages.evaluated_model import RESERVED
 from affine_trainer.stages.workload import EVALUATED
 
 State = Literal["done", "running", "resumable", "stale", "damaged", "waiting"]
-RESERVED = ("trivial", *EVALUATED)
 MAX_CHANGES_SHOWN = 3
 
 

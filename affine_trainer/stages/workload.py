@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from math import ceil
+from statistics import fmean
 from typing import Any, Literal
 
 from affine_trainer.artifacts import data_dir
@@ -83,11 +84,9 @@ def workload(config: Config, costs: Mapping[str, Any] | None = None) -> list[Wor
     ]
 
 
-def environments(config: Config) -> list[str]:
-    """The names of the environments, in the order the stages take them."""
-    data = config.data
-    affine = [f"affine:{name}" for name in data.affine.environments]
-    return [*affine, *(f"agentgym:{name}" for name in data.agentgym.environments)]
+def cost_of(costs: Mapping[str, float], env: str) -> float:
+    """What was measured of an environment; of one of the user's own nothing was: the mean of the others."""
+    return costs[env] if env in costs else fmean(costs.values())
 
 
 def _model_scale(config: Config, costs: Mapping[str, Any]) -> float:
@@ -99,9 +98,9 @@ def _model_scale(config: Config, costs: Mapping[str, Any]) -> float:
 def _collect(config: Config, costs: Mapping[str, Any]) -> Work:
     from affine_trainer.stages.collect import quotas
 
-    envs = environments(config)
+    envs = config.data.environments
     wanted = zip(envs, quotas(config, envs), strict=True)
-    segments = tuple((quota.total, costs["task"][env]) for env, quota in wanted)
+    segments = tuple((quota.total, cost_of(costs["task"], env)) for env, quota in wanted)
     return Work("collect", "programs", costs["start"], (BarWork("collect", "programs", segments),))
 
 
@@ -133,14 +132,16 @@ def _sft_rows(config: Config, costs: Mapping[str, Any]) -> tuple[dict[str, int],
         for name, found in audit["tokens"].items():
             lengths[name] = found["prompt"]["mean"] + found["completion"]["mean"]
     else:
-        envs = environments(config)
+        envs = config.data.environments
         wanted = dict(zip(envs, quotas(config, envs), strict=True))
         counts = {
             "train": {env: quota.train for env, quota in wanted.items()},
             "validation": {env: quota.validation for env, quota in wanted.items()},
         }
     rows = {split: max(1, sum(found.values())) for split, found in counts.items()}
-    tokens = {split: sum(n * lengths[name] for name, n in found.items()) for split, found in counts.items()}
+    tokens = {
+        split: sum(n * cost_of(lengths, env) for env, n in found.items()) for split, found in counts.items()
+    }
     return rows, tokens
 
 
@@ -157,12 +158,12 @@ def _rl(config: Config, costs: Mapping[str, Any], scale: float) -> Work:
     from affine_trainer.envs.stage_tasks import practice_weights
 
     rl, found = config.rl_training, costs["rl"]
-    envs, each = environments(config), costs["eval"]["episode"]["trained"]
+    envs, each = config.data.environments, costs["eval"]["episode"]["trained"]
     weights = practice_weights(envs, config)
-    mean = sum(w * each[env] for w, env in zip(weights, envs, strict=True)) / sum(weights)
+    mean = sum(w * cost_of(each, env) for w, env in zip(weights, envs, strict=True)) / sum(weights)
     learn = rl.rollout_batch_size * (1 + rl.ppo_epochs) * found["learn"]
     validation = max(rl.validation_samples, len(envs)) * mean * found["validation_factor"]
-    played = [sum(n * each[env] for env, n in drawn.items()) for drawn in played_episodes(config)]
+    played = [sum(n * cost_of(each, env) for env, n in drawn.items()) for drawn in played_episodes(config)]
     iterations = [found["play_factor"] * seconds + learn for seconds in played]
     iterations[0] += validation  # the one before the first iteration; an iteration's own comes behind it
     for finished in range(rl.validation_frequency, rl.num_rollouts, rl.validation_frequency):
@@ -177,7 +178,7 @@ def played_episodes(config: Config) -> list[dict[str, int]]:
     from affine_trainer.envs.stage_tasks import practice_weights
     from affine_trainer.learning.task_mix import LEAST_TASKS, TaskMix
 
-    rl, envs = config.rl_training, environments(config)
+    rl, envs = config.rl_training, config.data.environments
     weights = dict(zip(envs, practice_weights(envs, config), strict=True))
     size = round(rl.oversampling * rl.rollout_batch_size / rl.samples_per_task)
     mix = TaskMix({env: () for env in envs}, weights, batch_size=size, seed=config.seed, least=LEAST_TASKS)
@@ -189,7 +190,7 @@ def _evaluation(config: Config, label: str, costs: Mapping[str, Any], scale: flo
     """The chunks in their order: each environment's first, each one's second, and so on."""
     wanted, size = config.evaluation, config.evaluation.batch_size
     each = costs["episode"]["base" if label == "base" else "trained"]
-    envs = environments(config)
+    envs = config.data.environments
     groups = [
         (env, wanted.num_samples if env.startswith("affine:") else wanted.agent_samples) for env in envs
     ]
@@ -201,10 +202,10 @@ def _evaluation(config: Config, label: str, costs: Mapping[str, Any], scale: flo
         for place, (env, count) in enumerate(groups)
         for number in range(ceil(count / size))
     ]
-    segments = tuple((count, scale * each[env]) for _, _, count, env in sorted(chunks))
+    segments = tuple((count, scale * cost_of(each, env)) for _, _, count, env in sorted(chunks))
     bars = [BarWork(f"eval {label}", "evaluation", segments)]
     if label == EVALUATED[0]:  # they are played once a run
-        policies = [count * costs["trivial"][env] for env, count in groups]
+        policies = [count * cost_of(costs["trivial"], env) for env, count in groups]
         segments = tuple((2, seconds) for seconds in policies)
         bars.insert(0, BarWork("eval trivial policies", "programs", segments))
     return Work(f"eval {label}", "evaluation", costs["start"], tuple(bars))
