@@ -12,6 +12,17 @@ from affine_trainer.report.run_files import RunFiles
 from affine_trainer.report.traced import Traced
 
 UNSEEN = "unseen families"
+# What each environment asks for, for a reader who meets its name for the first time.
+ASKED = {
+    "affine:sat": "satisfy a logical formula",
+    "affine:abd": "find the input behind a program's output",
+    "affine:ded": "write a program that passes hidden tests",
+    "agentgym:babyai": "reach a goal in a grid world",
+    "agentgym:sciworld": "do an experiment in a laboratory",
+    "agentgym:textcraft": "craft an item by recipes",
+    "agentgym:alfworld": "do a chore in a household",
+    "agentgym:webshop": "find and buy what is asked for",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +41,11 @@ class EnvironmentResults:
     unseen: bool
     models: tuple[ModelResult, ...]
     floors: tuple[tuple[str, Traced], ...]
+
+    @property
+    def asked(self) -> str:
+        """What it asks for, in a few words; nothing where it is somebody's own."""
+        return ASKED.get(self.name, "")
 
     @property
     def errors(self) -> int:

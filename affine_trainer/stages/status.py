@@ -34,6 +34,7 @@ FINAL = {
     "sft": ("eval_loss", "perplexity"),
     "rl": ("first_reward", "best_reward", "best_success"),
 }
+MAX_WHY = 90  # characters of the first reason in the table
 # What the table calls them; it leaves out the others.
 SHOWN = {
     "train": "train", "rl": "rl", "evaluation": "evaluation tasks",
@@ -76,7 +77,8 @@ def read_status(
     if compare_config and not busy:
         states = stage_states(config)
     states = [replace(state, state="waiting") if state.stage in redone else state for state in states]
-    works = workload(recorded or config)
+    asked = config if compare_config and not busy else recorded or config
+    works = workload(asked)
     left = time_left(works, states)
     stages = [_described(config, state, left.get(state.stage)) for state in states]
     own = [stage for stage in stages if stage["stage"] in left]
@@ -87,7 +89,7 @@ def read_status(
         "stages_total": len(own),
         "running": next((stage["stage"] for stage in stages if stage["state"] == "running"), None),
         "seconds_left": sum(left.values()),
-        "rough": is_rough(recorded or config, states),
+        "rough": is_rough(asked, states),
     }
 
 
@@ -248,6 +250,7 @@ def _how_far(stage: Mapping[str, Any]) -> str:
 def _shortened(why: str) -> str:
     """The first of the keys that differ, and how many more there are."""
     first, *others = why.split("; ")
+    first = first if len(first) <= MAX_WHY else f"{first[:MAX_WHY]}…"
     return first if not others else f"{first}; {len(others)} more"
 
 

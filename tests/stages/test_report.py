@@ -129,6 +129,10 @@ def squeezed(text):
     return re.sub(r"\s+", " ", text)
 
 
+def test_a_newcomer_is_told_what_is_asked(page):
+    assert "satisfy a logical formula · n = 20" in squeezed(page.text)
+
+
 def test_the_macro_row_comes_last_and_apart(page):
     text = squeezed(page.text)
     forest = text[text.index("Environments by model") : text.index("From model to model")]
