@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import zlib
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 # Okabe and Ito's palette (2008), with some of ColorBrewer's: told apart with the common colour blindnesses.
@@ -22,17 +23,23 @@ class ModelLook:
 
 
 def model_looks(labels: Iterable[str]) -> dict[str, ModelLook]:
-    """The look of each model; base, sft and rl (also of another run, `run/rl`) always have their own.
+    """The look of each model by its label, where `run/rl` looks as `rl` does.
 
-    Other labels take what is left in their sorted order.
+    base, sft and rl have their own. Any other name has a place of its own in the palette, computed from the
+    name, so that it looks the same on every page and tracker; only where two of one page would look the same
+    does the later one, by name, move on.
     """
-    looks: dict[str, ModelLook] = {}
-    others = 0
-    for label in sorted(set(labels)):
-        name = label.rpartition("/")[2]
-        if name in KNOWN:
-            looks[label] = ModelLook(KNOWN[name], KNOWN_MARKERS[name])
-        else:
-            looks[label] = ModelLook(OTHERS[others % len(OTHERS)], MARKERS[(3 + others) % len(MARKERS)])
-            others += 1
-    return looks
+    names = {label: label.rpartition("/")[2] for label in labels}
+    looks = {name: ModelLook(KNOWN[name], KNOWN_MARKERS[name]) for name in KNOWN}
+    taken: set[int] = set()
+    for name in sorted(set(names.values()) - set(KNOWN)):
+        place = _free_place(zlib.crc32(name.encode()), taken)
+        looks[name] = ModelLook(OTHERS[place % len(OTHERS)], MARKERS[(3 + place) % len(MARKERS)])
+        taken.add(place % len(OTHERS))
+    return {label: looks[name] for label, name in names.items()}
+
+
+def _free_place(home: int, taken: Collection[int]) -> int:
+    """The first place from `home` on whose colour is free; home itself where none is."""
+    free = (place for place in range(home, home + len(OTHERS)) if place % len(OTHERS) not in taken)
+    return next(free, home)

@@ -37,9 +37,9 @@ def write_model(run: str, label: str, found: Sequence[Episode], config: Config) 
     trivial = {"all-true": group_by_environment(plays("all-true", 4))}
     with stage_folder("eval", folder, config, reads=("evaluation",), inputs={}, force=True) as stage:
         write_jsonl(folder / "episodes.jsonl", map(episode_row, found))
-        write_json(
-            folder / "evaluation.json", summarise(group_by_environment(found), config.sampling, trivial)
-        )
+        usage = {"prompt_tokens": 1200 + len(label), "completion_tokens": 300 + len(label)}
+        summary = summarise(group_by_environment(found), config.sampling, trivial)
+        write_json(folder / "evaluation.json", {"usage": usage, **summary})
         stage.finish({"seconds": 12.5, "tokens_per_second": 321.0})
 
 
@@ -66,6 +66,9 @@ def write_run(run: str = "small", config: Config | None = None) -> None:
     for label, solved in (("base", 5), ("sft", 11), ("rl", 14)):
         write_model(run, label, plays(label, solved), config)
     write_comparison(run, "rl", ("base", "sft"), config)
+    path = Path("models", run, "rl_best")
+    with stage_folder("rl", path, config, reads=("rl_training",), inputs={}, force=True) as stage:
+        stage.finish({"seconds": 80.5, "best_iteration": 0})
     write_jsonl(Path("logs", run, "sft", "events.jsonl"), [_sft_event(step) for step in (10, 20, 30)])
     write_jsonl(Path("logs", run, "rl", "events.jsonl"), [_rl_event(step) for step in (1, 2, 3)])
     write_json(Path("data", run, "audit.json"), AUDIT)
@@ -94,6 +97,7 @@ def _rl_event(step: int) -> dict[str, Any]:
     return {
         "step": step,
         **metrics,
+        "rl/tokens": 500.0 * step,
         "time/generate": 1.5 * step,
         "time/update": 0.25,
         "validation/reward": None,

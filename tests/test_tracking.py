@@ -17,6 +17,7 @@ import rich
 from rich.console import Console
 
 from affine_trainer.artifacts import read_jsonl
+from affine_trainer.colours import model_looks
 from affine_trainer.config import Config, load_config
 from affine_trainer.errors import ConfigError
 from affine_trainer.tracking import open_tracker, progress, truncate_events
@@ -292,6 +293,36 @@ def test_an_offline_wandb_run_holds_every_named_metric_the_histogram_the_table_a
     [table] = tmp_path.rglob("*.table.json")
     assert json.loads(table.read_text())["data"] == [["affine:sat@small/1", "x1=True", 1.0, None]]
     assert config["rl_training.algorithm"] == "ppo"
+    look = model_looks(["rl"])["rl"]
+    assert {name: config[f"look.{name}"] for name in ("model", "color", "marker")} == {
+        "model": "rl",
+        "color": look.colour,
+        "marker": look.marker,
+    }
+
+
+def test_an_evaluation_in_an_offline_wandb_run_has_its_models_colour_and_rows_that_carry_it(tmp_path):
+    entry = {"accuracy": 0.25, "confidence_interval": {"lower": 0.125, "upper": 0.5}, "num_samples": 8}
+    summary = {
+        "success": {"macro": {"rate": 0.25}, "micro": {"rate": 0.25}},
+        "per_environment": {"affine:sat": entry},
+    }
+    program = (
+        "from pathlib import Path; from affine_trainer.config import load_config\n"
+        "from affine_trainer.stages.evaluation_event import track\n"
+        f"import os; config = load_config(None, {OFFLINE!r}); os.chdir({str(tmp_path)!r})\n"
+        f"track(config, 'mine', {summary!r}, Path('.'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=120
+    )
+    assert done.returncode == 0 and "W&B failed" not in done.stdout, done.stdout + done.stderr
+    history, config, _ = wandb_records(next(tmp_path.rglob("*.wandb")))
+    colour = model_looks(["mine"])["mine"].colour
+    assert config["look.model"] == "mine" and config["look.color"] == colour
+    assert next(row for row in history if "eval/success/affine:sat" in row)["eval/success/affine:sat"] == 0.25
+    [table] = tmp_path.rglob("*.table.json")
+    assert json.loads(table.read_text())["data"] == [["affine:sat", "mine", colour, 0.25, 0.125, 0.5, 8]]
 
 
 class HangingRun:

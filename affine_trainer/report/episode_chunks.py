@@ -62,19 +62,25 @@ def unpack(text: str) -> Any:
     return json.loads(gzip.decompress(base64.b64decode(text)))
 
 
-def reason_of(episode: Episode) -> str:
-    """Why a play ended as it did, its numbers left out: equal mistakes read the same."""
+def note_of(episode: Episode) -> str:
+    """Why a play was not solved, in one line; nothing of one that was, since they all say the same."""
+    if episode.grade is not None and episode.grade.success:
+        return ""
     why = episode.error if episode.grade is None else episode.grade.why
-    line = (why or "").partition("\n")[0].strip()
-    plain = re.sub(r"\d+(\.\d+)?", "N", re.sub(r"'[^']*'", "'…'", line))
-    return plain[:MAX_REASON] or "no reason given"
+    return (why or "").partition("\n")[0].strip()[:MAX_REASON] or "no reason given"
+
+
+def reason_of(episode: Episode) -> str:
+    """That line with its numbers left out, to filter by: equal mistakes read the same."""
+    plain = re.sub(r"-?\d+(\.\d+)?", "#", re.sub(r"'[^']*'", "'…'", note_of(episode)))
+    return plain or "solved"
 
 
 def _index(models: Mapping[str, EpisodeFile], keys: Sequence[str]) -> dict[str, Any]:
     """Columns with one entry an episode; a task is a position in `keys`, which are grouped in chunks."""
-    environments, reasons = dict[str, int](), dict[str, int]()
+    environments, reasons, notes = dict[str, int](), dict[str, int](), dict[str, int]()
     positions = {key: place for place, key in enumerate(keys)}
-    names = ("task", "model", "outcome", "tokens", "reason", "stop")
+    names = ("task", "model", "outcome", "tokens", "turns", "reason", "note", "stop")
     columns: dict[str, list[Any]] = {name: [] for name in names}
     stops = dict[str, int]()
     for number, file in enumerate(models.values()):
@@ -83,6 +89,8 @@ def _index(models: Mapping[str, EpisodeFile], keys: Sequence[str]) -> dict[str, 
             columns["model"].append(number)
             columns["outcome"].append(_outcome(episode))
             columns["tokens"].append(episode.num_completion_tokens)
+            columns["turns"].append(len(episode.turns))
+            columns["note"].append(notes.setdefault(note_of(episode), len(notes)))
             columns["reason"].append(reasons.setdefault(reason_of(episode), len(reasons)))
             columns["stop"].append(stops.setdefault(episode.stop_reason, len(stops)))
     group = [environments.setdefault(_group(key), len(environments)) for key in keys]
@@ -90,6 +98,7 @@ def _index(models: Mapping[str, EpisodeFile], keys: Sequence[str]) -> dict[str, 
         "models": list(models),
         "environments": list(environments),
         "reasons": list(reasons),
+        "notes": list(notes),
         "stops": list(stops),
         "keys": list(keys),
         "environment": group,

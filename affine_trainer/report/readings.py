@@ -12,7 +12,17 @@ from affine_trainer.report.run_files import RunFiles
 from affine_trainer.report.traced import Traced
 
 UNSEEN = "unseen families"
-PHASES = ("generate", "grade", "score", "update", "validation")
+# What each environment asks for, for a reader who meets its name for the first time.
+ASKED = {
+    "affine:sat": "satisfy a logical formula",
+    "affine:abd": "find the input behind a program's output",
+    "affine:ded": "write a program that passes hidden tests",
+    "agentgym:babyai": "reach a goal in a grid world",
+    "agentgym:sciworld": "do an experiment in a laboratory",
+    "agentgym:textcraft": "craft an item by recipes",
+    "agentgym:alfworld": "do a chore in a household",
+    "agentgym:webshop": "find and buy what is asked for",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,11 @@ class EnvironmentResults:
     unseen: bool
     models: tuple[ModelResult, ...]
     floors: tuple[tuple[str, Traced], ...]
+
+    @property
+    def asked(self) -> str:
+        """What it asks for, in a few words; nothing where it is somebody's own."""
+        return ASKED.get(self.name, "")
 
     @property
     def errors(self) -> int:
@@ -105,23 +120,12 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class ScoringRow:
-    """What one dated rule profile says of the candidate against one baseline, in one order of commitment."""
+    """What one dated rule profile says of the candidate in one order of commitment, by baseline."""
 
     profile: str
     order: str
-    baseline: str
-    against: Traced
+    against: dict[str, Traced]
     share: Traced | None
-
-
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """What one stage cost; `tokens` is None where its manifest counts none."""
-
-    name: str
-    seconds: Traced
-    tokens: Traced | None
-    rate: Traced | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +183,8 @@ def scoring_rows(run: RunFiles) -> list[ScoringRow]:
         for order, found in members(entry.get("orders"))
     ]
     return [
-        ScoringRow(profile, order, baseline, against, found.at("shares", candidate))
+        ScoringRow(profile, order, dict(members(found.get("against"))), found.at("shares", candidate))
         for profile, order, found in orders
-        for baseline, against in members(found.get("against"))
     ]
 
 
@@ -193,7 +196,10 @@ def members(item: Traced | None) -> list[tuple[str, Traced]]:
 def headline(found: Sequence[Verdict]) -> str:
     """All verdicts in one line: `rl is better than base, and is not clearly different from sft`."""
     openings = [verdict.opening for verdict in found]
-    rest = [text.removeprefix(f"{found[0].candidate} ") for text in openings[1:]]
+    subject = f"{found[0].candidate} " if found else ""
+    rest = [text.removeprefix(subject) for text in openings[1:] if text.startswith(f"{subject}is ")]
+    if len(rest) < len(openings) - 1:  # sentences that do not all go on from "rl is"
+        return "; ".join(openings)
     return ", and ".join([*openings[:1], *rest])
 
 
@@ -201,28 +207,6 @@ def confidence_level(run: RunFiles) -> float:
     """Of the intervals, as the evaluations or the comparison say."""
     sources = [run.comparison, *run.evaluations.values()]
     return next(float(s["statistics"]["confidence_level"].raw) for s in sources if s is not None)
-
-
-def phases(run: RunFiles) -> list[Phase]:
-    """Seconds and tokens of each stage, from its manifest."""
-    found = []
-    for folder, (manifest, entry) in run.stages.items():
-        seconds = entry["metrics"].get("seconds")
-        if seconds is None or folder.endswith("rl_final"):  # written by the same run as rl_best
-            continue
-        name = f"eval {folder.rpartition('/')[2]}" if manifest.stage == "eval" else manifest.stage
-        metrics = entry["metrics"]
-        rate = metrics.get("tokens_per_second")
-        if rate is None and manifest.stage == "rl" and run.rl is not None:
-            rate = run.rl.last("rl/tokens_per_second")
-        found.append(Phase(name, seconds, metrics.get("tokens"), rate))
-    return found
-
-
-def rl_phases(run: RunFiles) -> list[tuple[str, Traced]]:
-    """Seconds of RL by what was done in them, summed over its iterations."""
-    totals = [(name, run.rl.total(f"time/{name}")) for name in PHASES] if run.rl else []
-    return [(name, total) for name, total in totals if total is not None]
 
 
 def lineage(run: RunFiles) -> list[Link]:

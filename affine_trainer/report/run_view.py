@@ -7,10 +7,12 @@ from functools import cached_property
 
 from markupsafe import Markup
 
-from affine_trainer.report import readings
+from affine_trainer.config import Config
+from affine_trainer.report import costs, readings
+from affine_trainer.report.costs import Phase
 from affine_trainer.report.diagnostics import SpreadPlot, spread_plots
 from affine_trainer.report.plots import curve_figure, spread_figure, themed_svg
-from affine_trainer.report.readings import EnvironmentResults, Link, Phase, ScoringRow, Verdict
+from affine_trainer.report.readings import EnvironmentResults, Link, ScoringRow, Verdict
 from affine_trainer.report.run_files import RunFiles
 from affine_trainer.report.traced import Traced
 from affine_trainer.report.training_curves import Panel, curve_panels
@@ -40,6 +42,14 @@ class RunView:
         """The model's label in the page."""
         return self._prefix + model
 
+    def command(self, verb: str) -> str:
+        """The command that makes a part which this run lacks."""
+        name = self.run.name
+        if name == Config().run:
+            return f"affine {verb}"
+        forms = {"audit": f"affine audit {name}", "diagnose": f"affine diagnose --run {name}"}
+        return forms.get(verb, f"affine {verb} --set run={name}")
+
     @property
     def labels(self) -> list[str]:
         """Every model of the run, also those that only its comparison names."""
@@ -66,15 +76,33 @@ class RunView:
 
     @cached_property
     def phases(self) -> list[Phase]:
-        return readings.phases(self.run)
+        return costs.phases(self.run)
 
     @property
     def longest(self) -> float:
         return max(phase.seconds.raw for phase in self.phases) or 1.0
 
+    @property
+    def best_iteration(self) -> Traced | None:
+        """The RL iteration whose weights `rl_best` holds; 0 is the model before RL."""
+        found = self.run.stages.get(f"models/{self.run.name}/rl_best")
+        return found[1].at("metrics", "best_iteration") if found else None
+
+    @property
+    def compared(self) -> str | None:
+        """The model to set beside published results: the candidate, else the one evaluated last."""
+        named = [verdict.candidate for verdict in self.verdicts if verdict.candidate in self.run.evaluations]
+        return next(iter([*named, *reversed(self.run.evaluations)]), None)
+
+    def result_in(self, environment: str | None) -> Traced | None:
+        """What that model reached in an environment; None where it was not evaluated there."""
+        if environment is None or self.compared is None:
+            return None
+        return self.run.evaluations[self.compared].at("per_environment", environment)
+
     @cached_property
     def rl_phases(self) -> list[tuple[str, Traced]]:
-        return readings.rl_phases(self.run)
+        return costs.rl_phases(self.run)
 
     @property
     def longest_rl(self) -> float:
@@ -95,10 +123,6 @@ class RunView:
             for pair, entry in overlaps
             if ("evaluation" in pair or "validation" in pair) and any(entry.raw.values())
         ]
-
-    @property
-    def leak_path(self) -> str:
-        return f"logs/{self.run.name}/audit/audit.json"
 
     @property
     def lineage(self) -> list[Link]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
-from affine_trainer.report.readings import lineage, phases, verdicts
+from affine_trainer.report.costs import phases
+from affine_trainer.report.readings import lineage, verdicts
 from affine_trainer.report.run_files import RunFiles
 from affine_trainer.report.tables import comparison_table, evaluation_table
 from affine_trainer.report.traced import count, duration
@@ -42,7 +43,7 @@ def _parts(run: RunFiles) -> Iterator[object]:
     if costs:
         yield "Time by stage"
     for phase in costs:
-        tokens = f", {count(phase.tokens.raw)} tokens" if phase.tokens else ""
+        tokens = f", {count(phase.tokens.raw)} tokens {phase.did}" if phase.tokens else ""
         yield f"  {phase.name:<12} {duration(phase.seconds.raw)}{tokens}"
     yield "\nFolders"
     for link in lineage(run):

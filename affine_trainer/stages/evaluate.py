@@ -27,7 +27,8 @@ from affine_trainer.errors import AffineError, StageError
 from affine_trainer.records import Episode, Policy, Sampling, TaskGroup, TaskSet, sha256_of
 from affine_trainer.rules import rules_named
 from affine_trainer.stages.evaluated_model import TRAINED, EvaluatedModel, choose_model, open_policy
-from affine_trainer.tracking import EVENTS_FILE, check_tracking, open_tracker, progress, say, truncate_events
+from affine_trainer.stages.evaluation_event import track
+from affine_trainer.tracking import check_tracking, progress, say
 
 if TYPE_CHECKING:
     from affine_trainer.sandbox import Sandbox
@@ -158,18 +159,6 @@ def check_samples(config: Config) -> None:
             f"evaluation.samples_per_task = {samples} at temperature 0 would give {samples} times the same "
             "reply: set evaluation.temperature, e.g. to 0.7"
         )
-
-
-def track(config: Config, label: str, summary: dict[str, Any], path: Path) -> None:
-    """The evaluation as one event, in logs/{run}/tracking/ (its folder holds no times)."""
-    folder = log_dir(config, "tracking", f"eval-{label}")
-    truncate_events(folder / EVENTS_FILE, -1)
-    metrics = {f"eval/{name}": summary["success"][name]["rate"] for name in ("macro", "micro")}
-    for name, found in summary["per_environment"].items():
-        metrics[f"eval/success/{name}"] = found["success_rate"]
-    with open_tracker(config, folder, f"eval-{label}") as tracker:
-        tracker.log(metrics, step=0)
-        tracker.artifact(path / "evaluation.json", "evaluation")
 
 
 def check_unseen(data: Path, groups: Sequence[TaskGroup]) -> None:

@@ -32,6 +32,7 @@ from affine_trainer.stages.workload import EVALUATED
 
 State = Literal["done", "running", "resumable", "stale", "damaged", "waiting"]
 MAX_CHANGES_SHOWN = 3
+MADE_OTHERWISE = "made with another config"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def _reasons(owner: Manifest | Start, values: Mapping[str, Any] | None) -> Itera
     ]
     if changes:
         more = f"; and {len(changes) - MAX_CHANGES_SHOWN} more" if len(changes) > MAX_CHANGES_SHOWN else ""
-        yield f"made with another config: {'; '.join(changes[:MAX_CHANGES_SHOWN])}{more}"
+        yield f"{MADE_OTHERWISE}: {'; '.join(changes[:MAX_CHANGES_SHOWN])}{more}"
 
 
 def recorded_config(config: Config) -> Config | None:

@@ -16,6 +16,7 @@ from affine_trainer.config import Config
 from affine_trainer.errors import StageError
 from affine_trainer.stages.forecast import Seen, forecast
 from affine_trainer.stages.run_state import (
+    MADE_OTHERWISE,
     StageState,
     recorded_config,
     seconds_silent,
@@ -33,13 +34,24 @@ FINAL = {
     "sft": ("eval_loss", "perplexity"),
     "rl": ("first_reward", "best_reward", "best_success"),
 }
+MAX_WHY = 90  # characters of the first reason in the table
+# What the table calls them; it leaves out the others.
+SHOWN = {
+    "train": "train", "rl": "rl", "evaluation": "evaluation tasks",
+    "sft/train_loss": "loss", "sft/eval_loss": "validation loss", "eval_loss": "validation loss",
+    "perplexity": "perplexity",
+    "rl/reward": "reward", "validation/reward": "validation", "rl/kl_divergence": "KL",
+    "first_reward": "validation", "best_reward": "at best",
+    "macro_success": "macro success",
+}  # fmt: skip
 
 
 def status(config: Config, run: str | None = None, *, as_json: bool = False) -> dict[str, Any]:
     """Print (and return) the state of a run, of the config's own by default; reads files alone.
 
-    While it works, and for a run that is not the config's, the config recorded in its folders counts. Raises
-    StageError where the run named has left nothing.
+    While it works, and for a run that is named, the config recorded in its folders counts; without a name a
+    finished stage is stale where this call's config would make another. Raises StageError where the run named
+    has left nothing.
     """
     named = config.model_copy(update={"run": run or config.run})
     recorded = recorded_config(named)
@@ -48,7 +60,7 @@ def status(config: Config, run: str | None = None, *, as_json: bool = False) -> 
             f"there is no run {run!r} here: data/, models/ and logs/ hold none of its stages; "
             "go to the folder it was started in"
         )
-    found = read_status(named, recorded, compare_config=run in (None, config.run))
+    found = read_status(named, recorded, compare_config=run is None)
     if as_json:
         print(json.dumps(found, indent=2, default=str))
     else:
@@ -65,7 +77,8 @@ def read_status(
     if compare_config and not busy:
         states = stage_states(config)
     states = [replace(state, state="waiting") if state.stage in redone else state for state in states]
-    works = workload(recorded or config)
+    asked = config if compare_config and not busy else recorded or config
+    works = workload(asked)
     left = time_left(works, states)
     stages = [_described(config, state, left.get(state.stage)) for state in states]
     own = [stage for stage in stages if stage["stage"] in left]
@@ -76,7 +89,7 @@ def read_status(
         "stages_total": len(own),
         "running": next((stage["stage"] for stage in stages if stage["state"] == "running"), None),
         "seconds_left": sum(left.values()),
-        "rough": is_rough(recorded or config, states),
+        "rough": is_rough(asked, states),
     }
 
 
@@ -208,12 +221,19 @@ def _show(found: Mapping[str, Any]) -> None:
         doing = f"{found['running']} is running" if found["running"] else "nothing is running"
         line += f"; {doing}; {_about(found)} left in all"
     console.print(line, highlight=False, soft_wrap=True)
+    if any(MADE_OTHERWISE in stage["why"] for stage in found["stages"] if stage["why"]):
+        console.print(
+            f"stale is meant for the config of this call; `affine status {found['run']}` shows the run as it "
+            "was made",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _how_far(stage: Mapping[str, Any]) -> str:
     """The count, the newest numbers, or what is wrong."""
     if stage["why"]:
-        return stage["why"]
+        return _shortened(stage["why"])
     parts = []
     if stage["state"] in ("running", "resumable") and stage["done"] is not None:
         share = f" ({stage['done'] / stage['total']:.0%})" if stage["total"] else ""
@@ -221,12 +241,30 @@ def _how_far(stage: Mapping[str, Any]) -> str:
         doing = f"{stage['doing']}: " if stage["doing"] not in (None, stage["stage"]) else ""
         parts.append(f"{doing}{stage['done']}{of} {stage['unit']}{share}")
     numbers = stage["metrics"].items()
-    parts += [
-        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in numbers
-    ]
+    parts += [_shown(name, value) for name, value in numbers if name in SHOWN or not _is_number(value)]
     if not stage["metrics"] and stage["note"] and stage["state"] != "done":
         parts.append(stage["note"])
     return ", ".join(parts)
+
+
+def _shortened(why: str) -> str:
+    """The first of the keys that differ, and how many more there are."""
+    first, *others = why.split("; ")
+    first = first if len(first) <= MAX_WHY else f"{first[:MAX_WHY]}…"
+    return first if not others else f"{first}; {len(others)} more"
+
+
+def _shown(name: str, value: Any) -> str:
+    """A number under the name that the table has for it; a verdict as `base: better`."""
+    if not _is_number(value):
+        return f"{name}: {value}"
+    if name == "macro_success":
+        return f"{SHOWN[name]} {100 * value:.1f} %"
+    return f"{SHOWN[name]} {value:,}" if isinstance(value, int) else f"{SHOWN[name]} {value:.3g}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float))
 
 
 def _about(found: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from affine_trainer.artifacts import write_atomic
+from affine_trainer.colours import model_looks
 from affine_trainer.config import Config, flatten
 
 RUN_ID_FILE = "wandb_run_id.txt"
@@ -126,7 +127,7 @@ def _start(config: Config, folder: Path, stage: str) -> Any:
         name=f"{config.run}-{stage}",
         group=config.run,
         job_type=stage,
-        config=flatten(config),
+        config={**flatten(config), **look_of(stage)},
         settings=wandb.Settings(
             silent=True,
             console="off",
@@ -145,6 +146,16 @@ def _start(config: Config, folder: Path, stage: str) -> Any:
     # Steps repeat after a resume; W&B's own counter refuses to go back, a metric of ours does not.
     run.define_metric("*", step_metric="step")
     return run
+
+
+def look_of(stage: str) -> dict[str, str]:
+    """The model that a stage makes or evaluates, and its constant look, as keys of the W&B run's config.
+
+    W&B's client cannot set the colour of a run's line; docs/stages/eval.md says how a chart gets it.
+    """
+    model = stage.removeprefix("eval-")
+    look = model_looks([model])[model]
+    return {"look.model": model, "look.color": look.colour, "look.marker": look.marker}
 
 
 def _run_id(folder: Path) -> str:

@@ -14,6 +14,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="pip install -e '
 pytestmark = pytest.mark.browser
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+PAPER = {"width": 720, "height": 1000}  # A4 within its margins
 
 
 @pytest.fixture(scope="module")
@@ -134,8 +135,33 @@ def test_the_theme_follows_the_system_and_can_be_chosen(page):
     assert page.inner_text("#theme") == "theme: light" and background() == "rgb(255, 255, 255)"
 
 
-def test_a_phone_needs_no_sideways_scrolling_and_paper_shows_the_tables(page):
+def test_the_list_says_what_differs_between_plays(page):
+    choose(page, outcome="solved", environment="affine:sat", other="base")
+    assert "as the test says" not in page.inner_text("#list")
+    assert "tokens" in page.inner_text("#list .item .why >> nth=0")
+    assert "base failed" in page.inner_text("#list") and "base solved" in page.inner_text("#list")
+
+
+def open_all(page) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+
+
+def test_a_phone_scrolls_tables_in_their_own_boxes_with_the_first_column_in_place(page):
     page.set_viewport_size(PHONE)
+    open_all(page)
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
-    page.emulate_media(media="print")
+    wide = page.locator(".scroll").filter(has=page.locator("th", has_text="p (Holm)")).first
+    assert wide.evaluate("box => box.scrollWidth > box.clientWidth")
+    first = wide.locator("tbody td").first
+    before = first.bounding_box()["x"]
+    wide.evaluate("box => (box.scrollLeft = 200)")
+    assert abs(first.bounding_box()["x"] - before) < 1
+
+
+def test_paper_shows_all_of_every_table_on_white(page):
+    page.set_viewport_size(PAPER)
+    page.emulate_media(media="print", color_scheme="dark")
+    open_all(page)
     assert not page.is_visible("#episodes") and page.is_visible("#lineage")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("document.documentElement.scrollWidth") == PAPER["width"]

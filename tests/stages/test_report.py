@@ -14,10 +14,22 @@ import pytest
 from affine_trainer.config import Config
 from affine_trainer.envs import task_set
 from affine_trainer.errors import DataError, StageError
-from affine_trainer.report.episode_chunks import pack_episodes, unpack
+from affine_trainer.records import Grade
+from affine_trainer.report.episode_chunks import note_of, pack_episodes, reason_of, unpack
 from affine_trainer.report.episodes import EpisodeFile, read_episode_file
+from affine_trainer.report.page import published_results
+from affine_trainer.report.readings import Verdict, headline
 from affine_trainer.report.run_files import read_run
-from affine_trainer.report.traced import count, duration, p_value, percent, points, probability, short
+from affine_trainer.report.traced import (
+    count,
+    duration,
+    p_value,
+    percent,
+    points,
+    probability,
+    short,
+    traced,
+)
 from affine_trainer.stages.report import report, task_prompts
 from tests.evaluations import episode
 from tests.report_run import HOSTILE, plays, value_at, write_comparison, write_model, write_run
@@ -33,6 +45,7 @@ class Page(HTMLParser):
     ids: list[str] = field(default_factory=list)
     hrefs: list[str] = field(default_factory=list)
     scripts: dict[str, str] = field(default_factory=dict)
+    classes: list[str] = field(default_factory=list)
     text: str = ""
     open_tags: list[tuple[str, dict]] = field(default_factory=list)
 
@@ -42,6 +55,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         values = dict(attrs)
         self.open_tags.append((tag, values))
+        self.classes += (values.get("class") or "").split()
         self.ids += [values["id"]] if "id" in values else []
         self.hrefs += [values[name] for name in ("href", "src") if name in values]
 
@@ -109,6 +123,85 @@ def test_all_sections_are_there_and_every_link_within_the_page_leads_somewhere(p
     for words in ("jeffreys-2025-10", "SFT loss", "Explained variance", "At equal tokens", "At equal time",
                   "arXiv 2410.01679", "not comparable", "no leak", "Advantages by estimator"):  # fmt: skip
         assert words in page.text
+
+
+def squeezed(text):
+    return re.sub(r"\s+", " ", text)
+
+
+def test_a_newcomer_is_told_what_is_asked(page):
+    assert "satisfy a logical formula · n = 20" in squeezed(page.text)
+
+
+def test_the_macro_row_comes_last_and_apart(page):
+    text = squeezed(page.text)
+    forest = text[text.index("Environments by model") : text.index("From model to model")]
+    assert forest.index("agentgym:webshop") < forest.index("unseen families, outside") < forest.index("macro")
+    paired = text[text.index("rl minus base") : text.index("All figures of rl against base")]
+    assert paired.index("unseen families") < paired.index("macro")
+    assert page.classes.count("macro") == 1 + 1 + 2 * 2  # forest, table, and two a baseline
+    assert "Differences of success in percentage points" in text and "Share of tasks solved, in %" in text
+
+
+def test_tokens_of_rl_and_of_every_evaluation_are_counted(page):
+    shown = {where: text for where, _, text in page.numbers}
+    assert shown["logs/small/rl/events.jsonl#sum:rl/tokens"] == "3,000"
+    for label in ("base", "sft", "rl"):
+        place = f"logs/small/eval/{label}/evaluation.json#/usage"
+        assert shown[f"{place}/completion_tokens"] == f"{300 + len(label)}"
+        assert shown[f"{place}/prompt_tokens"] == f"{1200 + len(label):,}"
+
+
+def test_a_run_whose_best_model_is_that_before_rl_says_so(page):
+    assert "validation was best at iteration 0, before RL had changed anything" in squeezed(page.text)
+
+
+def test_what_is_missing_names_the_command_that_makes_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    commands = {}
+    for run in ("default", "bare"):
+        write_run(run)
+        for leaf in ("audit", "diagnostics", "plan"):
+            shutil.rmtree(Path("logs", run, leaf), ignore_errors=True)
+        text = report(Config(run=run)).read_text(encoding="utf-8")
+        commands[run] = {line for line in re.findall(r"<code>(affine .*?)</code>", text)}
+    assert commands["default"] >= {"affine audit", "affine diagnose", "affine plan"}
+    assert commands["bare"] >= {
+        "affine audit bare",
+        "affine diagnose --run bare",
+        "affine plan --set run=bare",
+    }
+
+
+def test_published_results_stand_beside_what_the_run_reached(page):
+    text = squeezed(page.text)
+    published = text[text.index("Beside published results") :]
+    place = published.index("Success in WebShop, PPO with a critic")
+    assert "68.7 ± 5.1 %rl 100.0 % of 1" in published[place : place + 120]
+    for row in published_results():
+        assert row.keys() >= {"what", "value", "protocol", "n", "source", "comparable", "why"}
+
+
+def test_a_headline_of_several_verdicts_is_a_sentence():
+    def verdict(sentence):
+        return Verdict("rl", "x", traced({"sentence": sentence}, "c.json"))
+
+    better = verdict("rl is better than base: macro success +9.8 points; it dominates.")
+    same = verdict("rl and sft solve the same tasks: macro success +0.0 points; it is level.")
+    level = verdict("rl is not yet told apart from sft: macro success +0.1 points; it is level.")
+    assert headline([]) == ""
+    assert headline([better, same]) == "rl is better than base; rl and sft solve the same tasks"
+    assert headline([better, level]) == "rl is better than base, and is not yet told apart from sft"
+
+
+def test_the_list_says_why_a_play_failed_and_nothing_that_all_solved_ones_share():
+    failed = replace(
+        episode("affine:sat@small/1"), grade=Grade(0.0, False, "3 of 18 clauses are not satisfied")
+    )
+    solved = replace(failed, grade=Grade(1.0, True, "all 18 clauses are satisfied"))
+    assert note_of(failed) == "3 of 18 clauses are not satisfied" and note_of(solved) == ""
+    assert reason_of(failed) == "# of # clauses are not satisfied" and reason_of(solved) == "solved"
+    assert note_of(replace(failed, grade=None, error="no answer\nfrom the server")) == "no answer"
 
 
 def test_nothing_is_loaded_from_anywhere(page):

@@ -95,6 +95,21 @@ def test_another_config_makes_a_stage_stale_and_names_the_key():
     assert stage(status(load_config(None, ["evaluation.num_samples=5"])))["state"] == "done"
 
 
+def test_the_table_calls_numbers_by_their_names_and_names_one_key_that_differs(capsys):
+    config = load_config(None, ["data.num_samples=500", "evaluation.num_samples=60", "seed=3"])
+    work(config)
+    path = Path("models/default/sft_final")
+    with stage_folder("sft", path, config, reads=("seed",), inputs={"collect": data_dir(config)}) as folder:
+        folder.finish({"eval_loss": 0.5, "perplexity": 1.625, "ignored": 3})
+    status(config)
+    assert "validation loss 0.5, perplexity 1.62" in capsys.readouterr().out
+    assert status(Config())["seconds_left"] > 600  # what this config would take, not what that one took
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "stale" in shown and "`affine status default` shows the run as it was made" in shown
+    status(Config(), "default")
+    assert "stale" not in capsys.readouterr().out
+
+
 def test_a_stage_whose_input_is_gone_is_stale():
     config = Config()
     work()

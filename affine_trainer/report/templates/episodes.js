@@ -117,11 +117,24 @@
     item.setAttribute("role", "option");
     item.setAttribute("aria-selected", place === selected);
     item.dataset.key = index.keys[index.task[i]];
-    const below = make("div");
-    below.append(make("span", "why", index.reasons[index.reason[i]]), badge(index.outcome[i]));
-    item.append(make("span", "key", index.keys[index.task[i]]), below);
+    const above = make("div"), below = make("div");
+    above.append(make("span", "key", index.keys[index.task[i]]), badge(index.outcome[i]));
+    below.append(make("span", "why", index.notes[index.note[i]] || effort(i)), beside(i));
+    item.append(above, below);
     item.onclick = () => select(place, true);
     return item;
+  }
+
+  function effort(i) {
+    const turns = index.turns[i] > 1 ? ` in ${index.turns[i]} turns` : "";
+    return `${index.tokens[i].toLocaleString("en")} tokens${turns}`;
+  }
+
+  // What the model beside this one made of the same task.
+  function beside(i) {
+    const { model, other } = readFilters();
+    const j = other < 0 || other === model ? undefined : plays[other].get(index.task[i]);
+    return make("span", "why other", j === undefined ? "" : `${index.models[other]} ${OUTCOMES[index.outcome[j]]}`);
   }
 
   function badge(outcome) {
