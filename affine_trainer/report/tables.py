@@ -12,7 +12,7 @@ from rich.text import Text
 from affine_trainer.report.comparison import points
 from affine_trainer.report.front import front_sentence
 from affine_trainer.report.gate import gate_sentence
-from affine_trainer.report.replay_table import HEADINGS, replay_notes, replay_rows
+from affine_trainer.report.replay_table import replay_caption, replay_headings, replay_notes, replay_rows
 
 UNSEEN_MARK = "unseen families"
 ENVIRONMENT_WIDTH = 11  # of its heading, so that a console of 80 columns breaks no name
@@ -81,7 +81,8 @@ def comparison_markdown(comparison: Mapping[str, Any]) -> str:
         parts.append(_escaped(gate_sentence(result["regression_gate"], baseline, level)) + "\n")
     parts.append(f"## All together\n\n{_escaped(front_sentence(comparison['front']))}\n")
     parts.append("## Under the validators' rules\n")
-    parts.append(markdown_table(HEADINGS, replay_rows(comparison)))
+    parts.append(markdown_table(replay_headings(comparison), replay_rows(comparison)))
+    parts.append(f"{_escaped(replay_caption(comparison))}\n")
     parts += [f"{_escaped(note)}\n" for note in replay_notes(comparison)]
     parts.append(_method_note(comparison["statistics"]))
     return "\n".join(parts)

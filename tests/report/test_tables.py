@@ -9,6 +9,7 @@ from affine_trainer.config import Config
 from affine_trainer.report.comparison import points
 from affine_trainer.report.episodes import group_by_environment
 from affine_trainer.report.pairing import read_evaluation
+from affine_trainer.report.replay_table import replay_caption, replay_table
 from affine_trainer.report.summary import summarise
 from affine_trainer.report.tables import comparison_markdown, comparison_table, evaluation_table, percent
 from affine_trainer.report.verdict import compare_all
@@ -67,6 +68,22 @@ def test_the_markdown_tables_have_as_many_cells_in_every_row(tmp_path):
     assert [line.count("|") for line in rows] == [9] * 5 + [8] * 14  # 6 profiles, two orders, two heads
     assert text.count("rl is better than base") == 1
     assert "Verdict: **dominates**" in text
+
+
+def test_the_replay_says_what_its_columns_count_and_gives_a_share_of_all_models_once_an_order(tmp_path):
+    outcomes = {"affine:sat@small": [True] * 30 + [False] * 10}
+    rl, base, sft = (
+        read_evaluation(write_evaluation(tmp_path / label, episodes(outcomes), Config()), label)
+        for label in ("rl", "base", "sft")
+    )
+    compared = compare_all(rl, [base, sft], SAMPLING)
+    lines = shown(replay_table(compared, ["duel-2026-06"])).splitlines()
+    assert lines[1].strip().split("  ")[-3:] == ["envs won", "envs lost", "share of 3"]
+    rows = [line.split() for line in lines if line.startswith("duel")]
+    assert [row[-1].endswith("%") for row in rows] == [True, False, True, False]
+    for heading in ("verdict", "envs won", "envs lost", "share of 3"):
+        assert heading in replay_caption(compared)
+    assert replay_caption(compared) in comparison_markdown(compared)
 
 
 def test_points_always_carry_a_sign_and_never_a_negative_zero():
