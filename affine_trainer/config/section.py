@@ -15,7 +15,12 @@ Weight = Annotated[float, Field(ge=0.0, le=1000.0)]
 
 
 class Section(BaseModel):
-    """A group of keys: immutable, no unknown key, no silent conversion of text to a number."""
+    """A group of keys: immutable, no unknown key, no silent conversion of text to a number.
+
+    The default of a new key is what the program did before it had the key: stages finished without the key
+    count as done where it has its default. Where that cannot be, SCHEMA_VERSION of artifacts/manifest.py
+    goes up, and every finished stage is made anew.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=()
