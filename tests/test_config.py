@@ -243,6 +243,36 @@ def test_a_mistake_is_a_sentence_that_says_where_and_what(text, message, tmp_pat
     assert message in mistakes(text, tmp_path)
 
 
+def test_keys_that_do_not_fit_together_are_named_all_at_once_and_beside_wrong_ones(tmp_path):
+    text = """
+seed: one
+rl_training: {mini_batch_size: 48, min_rollouts: 17, advantage: vine, weights: {sat: 1, chess: 2}}
+data: {affine: {weights: {sat: 1}}, agentgym: {base_urls: {webshop: 'http://localhost:1'}}}
+endpoint: {url: 'http://localhost:1'}
+"""
+    lines = mistakes(text, tmp_path).splitlines()
+    assert lines[0].endswith("config.yaml has 10 mistakes:")
+    for words in (
+        "seed: expected a whole number",
+        "rl_training: rollout_batch_size (256) must be a multiple of mini_batch_size (48)",
+        "rl_training: mini_batch_size (48) must be a multiple of micro_batch_size (64)",
+        "rl_training: min_rollouts (17) must be at most max_rollouts (16)",
+        "rl_training: oversampling picks tasks",
+        "data.affine: weights needs a number above 0 for abd, ded",
+        "endpoint: url needs model as well",
+        "rl_training.advantage: vine puts environments back into earlier states",
+        "rl_training.weights.chess: unknown key",
+    ):
+        assert any(words in line for line in lines), words
+
+
+def test_what_a_wrong_or_misspelt_key_might_have_said_is_not_guessed_at(tmp_path):
+    wrong = mistakes("rl_training: {mini_batch_size: many, rollout_batch_size: 32}", tmp_path)
+    assert len(wrong.splitlines()) == 2, wrong
+    misspelt = mistakes("rl_training: {mini_batchsize: 32, rollout_batch_size: 32}", tmp_path)
+    assert len(misspelt.splitlines()) == 2, misspelt
+
+
 def test_a_missing_file_is_named_with_the_nearest_name(tmp_path):
     (tmp_path / "config.yaml").write_text("seed: 1")
     with pytest.raises(ConfigError, match=r"conifg\.yaml does not exist \(did you mean .*config\.yaml\?\)"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
 from collections.abc import Sequence
@@ -38,6 +39,38 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
 
 def validate(tree: dict[str, Any]) -> tuple[Config | None, list[Mistake]]:
     """The config that a tree of keys means, or None and what is wrong with it."""
+    config, found = _validate(tree)
+    wrong = [mistake for mistake in found if not mistake.together]
+    if wrong:  # without them, the rest is looked at for what does not fit together
+        touched = [_touched(mistake) for mistake in wrong]
+        rest = copy.deepcopy(tree)
+        for mistake in wrong:
+            _drop(rest, mistake.keys)
+        found += [
+            mistake
+            for mistake in _validate(rest)[1]
+            if mistake.together and not any(_overlap(a, b) for a in mistake.together for b in touched)
+        ]
+    return config, found
+
+
+def _touched(mistake: Mistake) -> Keys:
+    """What is not known because of it: the key, or, where a key is unknown, any of its section."""
+    section = mistake.keys[:-1]
+    return section if section and mistake.unknown else mistake.keys
+
+
+def _drop(tree: Any, keys: Keys) -> None:
+    """Take out the key, or the innermost one that holds what is wrong in a list."""
+    for depth, key in enumerate(keys, start=1):
+        inner = tree.get(key)
+        if depth == len(keys) or not isinstance(inner, dict):
+            tree.pop(key, None)
+            return
+        tree = inner
+
+
+def _validate(tree: dict[str, Any]) -> tuple[Config | None, list[Mistake]]:
     # A section whose keys are all commented out is null in YAML: it keeps its defaults.
     tree = {key: {} if value is None and key in SECTIONS else value for key, value in tree.items()}
     try:
