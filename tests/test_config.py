@@ -368,6 +368,29 @@ def test_a_mistake_in_set_is_reported_beside_those_of_the_file(tmp_path):
     assert "3 mistakes" in message and "--set training.lora_r: must be at least 1" in message
 
 
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("training.lora_r=0", "--set training.lora_r: must be at least 1"),
+        ("rl_training.mini_batch_size=48", "--set rl_training: rollout_batch_size (256) must be"),
+        ("endpoint.url=http://localhost:1", "--set endpoint: url needs model"),
+        ("rl_training.weights={sat: 1, chess: 1}", "--set rl_training.weights.chess: unknown key"),
+        ("training.lora_r", "--set training.lora_r: expected KEY=VALUE"),
+    ],
+)
+def test_a_mistake_in_set_is_not_blamed_on_the_file(override, line, tmp_path):
+    first, second, *_ = mistakes("seed: 1", tmp_path, [override]).splitlines()
+    assert first.startswith("--set has ") and line in second
+    both = mistakes("training: {num_epochs: 0}", tmp_path, [override]).splitlines()
+    assert "config.yaml with --set has" in both[0]
+    assert [each for each in both if "training.num_epochs" in each and "--set" not in each]
+
+
+def test_a_key_of_the_file_is_not_blamed_on_set(tmp_path):
+    message = mistakes("rl_training: {mini_batch_size: 48}", tmp_path, ["rl_training.kl_coef=0.2"])
+    assert "--set" not in message
+
+
 def test_a_value_through_a_section_that_is_a_value_is_refused(tmp_path):
     assert "--set seed.x: seed is a value, not a section" in mistakes("seed: 1", tmp_path, ["seed.x=1"])
 

@@ -120,7 +120,8 @@ def apply(tree: dict[str, Any], override: str, given: list[tuple[str, ...]]) -> 
     key, equals, text = override.partition("=")
     keys = tuple(key.strip().split("."))
     if not equals or not all(keys):
-        return Mistake((), f"--set {override}: expected KEY=VALUE, as in training.num_epochs=1")
+        given.append((override,))
+        return Mistake((override,), "expected KEY=VALUE, as in training.num_epochs=1")
     given.append(keys)
     try:
         value, _ = parse_yaml(text)
@@ -145,13 +146,19 @@ def put(tree: dict[str, Any], keys: tuple[str, ...], value: Any) -> Mistake | No
 
 
 def report(source: str, mistakes: Sequence[Mistake], given: Sequence[tuple[str, ...]] = ()) -> str:
-    """All mistakes of a source, one a line; those at keys `given` by --set are marked."""
+    """All mistakes, one a line; those at keys `given` by --set are marked, and are not blamed on `source`."""
+    marked = [(mistake, _from_flag(mistake, given)) for mistake in mistakes]
+    flags = sum(flag for _, flag in marked)
+    where = source if not flags else "--set" if flags == len(marked) else f"{source} with --set"
     count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-    lines = [f"{source} has {count}:"]
-    for mistake in mistakes:
-        from_flag = any(_overlap(mistake.keys, keys) for keys in given)
-        lines.append(f"  {'--set ' if from_flag else ''}{mistake}")
-    return "\n".join(lines)
+    lines = [f"  {'--set ' if flag else ''}{mistake}" for mistake, flag in marked]
+    return "\n".join([f"{where} has {count}:", *lines])
+
+
+def _from_flag(mistake: Mistake, given: Sequence[tuple[str, ...]]) -> bool:
+    """Whether a key that it is about was given by --set."""
+    places = mistake.together or (mistake.keys,)
+    return any(_overlap(place, keys) for place in places for keys in given)
 
 
 def _overlap(one: Keys, other: Keys) -> bool:
