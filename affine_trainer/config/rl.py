@@ -32,7 +32,8 @@ class RLConfig(Section):
             **{"sat": 10, "abd": 6, "ded": 10},
             **{"babyai": 0.2, "sciworld": 0.05, "textcraft": 0.15, "alfworld": 0.15, "webshop": 0.05},
         },
-        description="shares of the tasks that are practised; none given: those of data",
+        description="shares of the tasks that are practised; 0 or left out: not practised, but evaluated; "
+        "none given: those of data",
     )
     mini_batch_size: int = Field(default=64, ge=1, le=65536, description="episodes an optimiser step")
     micro_batch_size: int = Field(default=64, ge=1, le=65536, description="episodes a forward pass")

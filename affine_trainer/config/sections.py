@@ -203,7 +203,7 @@ class Config(Section):
             )
 
     def _practice(self) -> Iterator[Complaint]:
-        """What is practised has a share."""
+        """Something has a share of RL's practice, and no share is of something that is not there."""
         names, weights, own = self.data.environment_names, self.rl_training.weights, self.data.custom
         known = (*BUILT_IN, *own.environments)
         for name in weights:
@@ -219,9 +219,10 @@ class Config(Section):
                 f"rl_training.weights needs a number above 0 for {', '.join(unweighted)}, "
                 "whose share of data is 0",
             )
-        if weights and (missing := [name for name in names if not weights.get(name)]):
+        if weights and not any(weights.get(name) for name in names):
             yield complaint(
-                "rl_training.weights data.affine.environments data.agentgym.environments",
-                f"rl_training.weights needs a number above 0 for {', '.join(missing)}, "
-                "or {} for the shares of data",
+                "rl_training.weights data.affine.environments data.agentgym.environments "
+                "data.custom.environments",
+                f"rl_training.weights leaves nothing to practise: give one of {', '.join(names)} a number "
+                "above 0, or {} for the shares of data",
             )

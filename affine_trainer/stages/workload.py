@@ -179,9 +179,9 @@ def played_episodes(config: Config) -> list[dict[str, int]]:
     from affine_trainer.learning.task_mix import LEAST_TASKS, TaskMix
 
     rl, envs = config.rl_training, config.data.environments
-    weights = dict(zip(envs, practice_weights(envs, config), strict=True))
+    weights = {env: share for env, share in zip(envs, practice_weights(envs, config), strict=True) if share}
     size = round(rl.oversampling * rl.rollout_batch_size / rl.samples_per_task)
-    mix = TaskMix({env: () for env in envs}, weights, batch_size=size, seed=config.seed, least=LEAST_TASKS)
+    mix = TaskMix({env: () for env in weights}, weights, batch_size=size, seed=config.seed, least=LEAST_TASKS)
     drawn = map(mix.positions, range(rl.num_rollouts))
     return [{env: rl.samples_per_task * len(tasks) for env, tasks in found.items()} for found in drawn]
 
