@@ -226,7 +226,8 @@ def _refuse(folder: StageFolder, owner: Manifest | Start) -> None:
     what = "was made with another config" if finished else "holds an unfinished run of another config"
     raise StageError(
         f"{folder.path} {what}: {shown}. "
-        "Put the old values back, choose another `run`, or redo it with --force."
+        "Put the old values back, redo it with --force, or leave it and begin another run with "
+        "--set run=NAME; `affine experiment` compares variants of a config."
     )
 
 
