@@ -226,8 +226,16 @@ def test_a_path_means_that_folder_even_beside_an_evaluation_of_the_same_name():
 
 
 def test_a_model_that_was_not_evaluated_is_refused_with_the_command():
-    evaluated("rl", {SAT: [True]})
-    with pytest.raises(StageError, match="affine eval --model base"):
+    with pytest.raises(StageError, match=r"run default has none yet\."):
+        compare(CONFIG, "rl", ("base",))
+    for label in ("rl", "sft"):
+        evaluated(label, {SAT: [True]})
+    Path("logs/default/eval/champion").mkdir()
+    message = (
+        r"^The evaluation of base in logs/default/eval/base is not there: run `affine eval --model base` "
+        r"first; run default has those of rl, sft\.$"
+    )
+    with pytest.raises(StageError, match=message):
         compare(CONFIG, "rl", ("base",))
     assert not Path("logs/default/compare").exists()
 
