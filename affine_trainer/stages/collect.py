@@ -116,6 +116,7 @@ def _collect(config: Config, path: Path, sandbox: Sandbox) -> dict[str, Any]:
     wanted = quotas(config, [tasks.env for tasks in sets])
     rejected = {_name(tasks): Rejections() for tasks in sets}
     gathered = []
+    say(f"collect: {counted(wanted)}")
     with progress("collect", sum(quota.total for quota in wanted), unit="tasks") as bar:
         for tasks, quota in zip(sets, wanted, strict=True):
             rejections = rejected[_name(tasks)]
@@ -197,6 +198,19 @@ def quotas(config: Config, envs: Sequence[str]) -> list[Quota]:
             f"data.num_samples = {config.data.num_samples} leaves no sample for validation: raise it"
         )
     return found
+
+
+def counted(wanted: Sequence[Quota]) -> str:
+    """What the progress bar counts, in words."""
+    train, validation, rl, rl_validation = (
+        sum(getattr(quota, part) for quota in wanted)
+        for part in ("train", "validation", "rl", "rl_validation")
+    )
+    total = train + validation + rl + rl_validation
+    return (
+        f"{total:,} tasks at most: {train + validation:,} with an expert's sample ({train:,} to train, "
+        f"{validation:,} to validate), {rl:,} for RL to play and {rl_validation:,} to validate it"
+    )
 
 
 def fewest_rl_tasks(env: str) -> int:

@@ -27,7 +27,7 @@ from affine_trainer.learning.practice import open_practice
 from affine_trainer.records import UNLIMITED, Environment, Message, Split, Task, TaskSet
 from affine_trainer.sandbox import isolation_level
 from affine_trainer.stages import collect as stage
-from affine_trainer.stages.collect import check_overlaps, collect, quotas, shared_out
+from affine_trainer.stages.collect import Quota, check_overlaps, collect, counted, quotas, shared_out
 from affine_trainer.stages.expert_samples import Answers, ExpertDraw, Rejections, TokenLimits
 from tests.tiny_model import save_tiny_model, tiny_model, tiny_tokenizer
 
@@ -413,6 +413,14 @@ def test_an_environment_without_a_share_of_practice_gets_no_tasks_for_rl():
     found = quotas(config, envs)
     assert [(quota.rl > 0, quota.rl_validation) for quota in found] == [(True, 12), (False, 0), (False, 0)]
     assert all(quota.train and quota.validation for quota in found)
+
+
+def test_what_the_bar_counts_is_said_in_words():
+    wanted = [Quota(900, 100, 3000, 12), Quota(90, 10, 300, 4)]
+    assert counted(wanted) == (
+        "4,416 tasks at most: 1,100 with an expert's sample (990 to train, 110 to validate), "
+        "3,300 for RL to play and 16 to validate it"
+    )
 
 
 def test_something_must_be_left_to_practise():
