@@ -38,7 +38,8 @@ KEPT_FOR_BACKWARD = {
 }
 LOGIT_TILE_TOKENS = 4096  # TRL's fused head never holds the logits of more tokens than this
 LOGIT_TILE_VOCABULARY = 16384
-RUNTIME_BYTES = 1 << 30  # Python, torch and its libraries; on a GPU the CUDA context and workspaces
+# Of a CPU: Python, torch and its libraries (0.51 GiB measured) and what is played; of a GPU: CUDA's own.
+RUNTIME_BYTES = {False: 819 << 20, True: 1 << 30}
 SANDBOX_WORKER_BYTES = 32 << 20
 SLACK = 1.1  # fragmentation and temporaries
 
@@ -136,15 +137,42 @@ def read_architecture(path: Path) -> Architecture:
         raise DataError(f"{path} does not describe a decoder-only model: {error!r}") from error
 
 
-def estimates(config: Config, model: Architecture, *, on_gpu: bool) -> list[Estimate]:
-    """The peak of collect, sft, rl and eval with this config; collect needs RAM alone."""
+@dataclass(frozen=True, slots=True)
+class PlayedRows:
+    """What RL plays at most in an iteration: episodes of several turns, and of one single-turn environment.
+
+    `prompt_tokens` is the longest single-turn prompt.
+    """
+
+    long_rows: int
+    short_rows: int
+    prompt_tokens: int
+
+
+def estimates(
+    config: Config, model: Architecture, *, on_gpu: bool, played: PlayedRows | None = None
+) -> list[Estimate]:
+    """The peak of collect, sft, rl and eval with this config; collect needs RAM alone.
+
+    `played` is what RL plays by the config's shares; without it every row may be as long as the limits.
+    """
     weight_bytes = 2 if _weights_in_bf16(config, on_gpu) else 4
+    needs = {
+        "sft": _sft(config, model, weight_bytes),
+        "rl": _rl(config, model, weight_bytes, played or _any_rows(config)),
+        "eval": _eval(config, model, weight_bytes),
+    }
+    runtime = {"runtime": RUNTIME_BYTES[on_gpu]}
+    collect = {"runtime": RUNTIME_BYTES[False], "sandbox": _sandbox(config)}
     return [
-        Estimate("collect", {"runtime": RUNTIME_BYTES, "sandbox": _sandbox(config)}, on_gpu=False),
-        Estimate("sft", _sft(config, model, weight_bytes), on_gpu),
-        Estimate("rl", _rl(config, model, weight_bytes), on_gpu),
-        Estimate("eval", _eval(config, model, weight_bytes), on_gpu),
+        Estimate("collect", collect, on_gpu=False),
+        *(Estimate(stage, runtime | parts, on_gpu) for stage, parts in needs.items()),
     ]
+
+
+def _any_rows(config: Config) -> PlayedRows:
+    rows = config.rl_training.rollout_batch_size
+    return PlayedRows(rows if _may_take_turns(config) else 0, rows, config.model.max_prompt_tokens)
 
 
 def num_trainable(config: Config, model: Architecture) -> int:
@@ -155,33 +183,50 @@ def num_trainable(config: Config, model: Architecture) -> int:
 
 
 def _sft(config: Config, model: Architecture, weight_bytes: int) -> dict[str, int]:
-    rows = config.training.batch_size
-    return {
-        "runtime": RUNTIME_BYTES,
-        **_states(config, model, weight_bytes),
-        **_backward(config, model, rows),
-    }
+    tokens = config.training.batch_size * longest_row(config)
+    return {**_states(config, model, weight_bytes), **_backward(config, model, tokens)}
 
 
-def _rl(config: Config, model: Architecture, weight_bytes: int) -> dict[str, int]:
+def _rl(config: Config, model: Architecture, weight_bytes: int, played: PlayedRows) -> dict[str, int]:
     """Rollouts and updates take turns: the larger of the two is held beside weights and optimiser."""
     rl = config.rl_training
     critic = 16 * (model.hidden_size + 2) * rl.critic_hidden_size
-    rows = max(rl.rollout_batch_size, rl.vine_batch_size if rl.advantage == "vine" else 0)
-    rollout = _generation(config, model, rows, weight_bytes)
-    update = _backward(config, model, rl.micro_batch_size)
+    rollout = _rollout(config, model, weight_bytes, played)
+    update = _backward(config, model, _update_tokens(config, played))
     phase = max(rollout, update, key=lambda parts: sum(parts.values()))
     states = _states(config, model, weight_bytes)
     if (
         rl.kl_coef and not config.training.use_lora
     ):  # with LoRA the reference is the model without its adapter
         states["reference"] = states["weights"]
-    return {"runtime": RUNTIME_BYTES, **states, "critic": critic, **phase}
+    return {**states, "critic": critic, **phase}
+
+
+def _rollout(config: Config, model: Architecture, weight_bytes: int, played: PlayedRows) -> dict[str, int]:
+    """A chunk of single turns that is being answered, beside the interactive chunks that are open."""
+    rl, short, long = config.rl_training, played.short_rows, played.long_rows
+    if rl.advantage == "vine":  # continuations of any state, in batches of their own
+        rows = max(rl.rollout_batch_size, rl.vine_batch_size)
+        return _generation(config, model, rows, weight_bytes)
+    chunks = [_cached_tokens(config, min(long, rl.rollout_batch_size), turns=True)] if long else []
+    chunks.append(min(short, rl.rollout_batch_size) * (played.prompt_tokens + config.model.max_new_tokens))
+    logits = 2 * 4 * min(max(short, long), rl.rollout_batch_size) * model.vocab_size
+    return {"kv_cache": model.kv_cache_bytes(sum(chunks), weight_bytes), "logits": logits}
+
+
+def _update_tokens(config: Config, played: PlayedRows) -> int:
+    """What a forward pass of the update reads at most: interactive episodes whole, as rows are grouped by
+    length, and of single turns a task's prompt once for all its replies."""
+    rl = config.rl_training
+    long = min(rl.micro_batch_size, played.long_rows)
+    short = rl.micro_batch_size - long
+    prompts = -(-short // rl.samples_per_task) * played.prompt_tokens
+    return long * longest_row(config) + prompts + short * config.model.max_new_tokens
 
 
 def _eval(config: Config, model: Architecture, weight_bytes: int) -> dict[str, int]:
     cache = _generation(config, model, config.evaluation.batch_size, weight_bytes)
-    return {"runtime": RUNTIME_BYTES, "weights": model.num_parameters * weight_bytes, **cache}
+    return {"weights": model.num_parameters * weight_bytes, **cache}
 
 
 def _states(config: Config, model: Architecture, weight_bytes: int) -> dict[str, int]:
@@ -209,10 +254,9 @@ def _may_take_turns(config: Config) -> bool:
     return bool(config.data.agentgym.environments or config.data.custom.environments)
 
 
-def _backward(config: Config, model: Architecture, rows: int) -> dict[str, int]:
-    """Activations of `rows` full-length sequences, and the tile of logits that TRL's fused head works on."""
+def _backward(config: Config, model: Architecture, tokens: int) -> dict[str, int]:
+    """Activations of a forward pass on `tokens`, and the tile of logits that TRL's fused head works on."""
     training = config.training
-    tokens = rows * longest_row(config)
     layer = tokens * round(bytes_kept_a_layer(config, model))
     activations = layer * model.num_layers
     if training.gradient_checkpointing:
@@ -234,14 +278,15 @@ def bytes_kept_a_layer(config: Config, model: Architecture) -> float:
 
 
 def _generation(config: Config, model: Architecture, rows: int, weight_bytes: int) -> dict[str, int]:
-    """The cache of `rows` conversations at full length, and the logits of one step in float32.
-
-    Interactive environments keep the caches of all chunks in play.
-    """
-    chunks = MAX_OPEN_CHUNKS if _may_take_turns(config) else 1
-    tokens = chunks * rows * longest_row(config)
-    cache = model.kv_cache_bytes(tokens, weight_bytes)
+    """The cache of chunks of `rows` conversations at full length, and the logits of one step in float32."""
+    cached = _cached_tokens(config, rows, turns=_may_take_turns(config))
+    cache = model.kv_cache_bytes(cached, weight_bytes)
     return {"kv_cache": cache, "logits": 2 * 4 * rows * model.vocab_size}
+
+
+def _cached_tokens(config: Config, rows: int, *, turns: bool) -> int:
+    """Over several turns all open chunks keep what was read, and the one that is answered a copy of it."""
+    return (MAX_OPEN_CHUNKS + 1 if turns else 1) * rows * longest_row(config)
 
 
 def _sandbox(config: Config) -> int:

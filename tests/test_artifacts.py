@@ -27,7 +27,7 @@ from affine_trainer.artifacts import (
     write_atomic,
     write_jsonl,
 )
-from affine_trainer.config import Config, load_config
+from affine_trainer.config import Config, RLConfig, load_config
 from affine_trainer.errors import DataError, StageError
 
 
@@ -108,7 +108,9 @@ def test_a_changed_key_is_refused_by_name_with_both_values():
     with pytest.raises(StageError) as caught:
         collect(changed)
     message = str(caught.value)
-    assert "data/default" in message and "--force" in message
+    assert "data/default" in message
+    for way in ("--force", "--set run=NAME", "`affine experiment`"):
+        assert way in message
     assert "data.num_samples was 12000, now 5" in message and "seed was 0, now 7" in message
     assert "num_epochs" not in message, "collect does not read the training section"
 
@@ -133,6 +135,55 @@ def test_a_key_that_the_stage_does_not_read_changes_nothing():
         inputs={},
     ) as folder:
         assert folder.complete
+
+
+def opened(config: Config, reads: list[str]):
+    return stage_folder("collect", data_dir(config), config, reads=reads, inputs={})
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_key_that_the_folder_did_not_know_changes_nothing_while_it_has_its_default(finished):
+    older, newer = ["seed", "training.num_epochs"], ["seed", "training", "data.custom"]
+    with opened(DEFAULT, older) as folder:
+        if finished:
+            folder.finish({})
+    with opened(DEFAULT, newer) as folder:
+        assert (folder.complete, folder.resuming) == (finished, not finished)
+    other = load_config(None, ["training.batch_size=8"])
+    with pytest.raises(StageError, match=r"training.batch_size was unset, now 8\."), opened(other, newer):
+        pass
+
+
+def test_what_was_made_of_a_folder_stays_valid_when_the_folder_lacks_a_new_key():
+    with opened(DEFAULT, ["seed"]) as folder:
+        folder.finish({})
+    with sft() as folder:
+        folder.finish({})
+    with opened(DEFAULT, ["seed", "data"]), sft() as folder:
+        assert folder.complete
+
+
+def test_an_entry_added_to_a_mapping_is_no_new_key_even_where_the_default_has_it():
+    few, more = (
+        DEFAULT.model_copy(update={"rl_training": RLConfig().model_copy(update={"weights": weights})})
+        for weights in ({"sat": 10.0}, {"sat": 10.0, "abd": 6.0})
+    )
+    with opened(few, ["rl_training.weights"]) as folder:
+        folder.finish({})
+    message = r"rl_training.weights.abd was unset, now 6\.0"
+    with pytest.raises(StageError, match=message), opened(more, ["rl_training.weights"]):
+        pass
+
+
+def test_another_version_of_the_manifest_makes_finished_work_stale(monkeypatch):
+    path = collect()
+    content = json.loads((path / "manifest.json").read_text())
+    del content["schema_version"]  # as it was written before there was one
+    (path / "manifest.json").write_text(json.dumps(content))
+    collect()
+    monkeypatch.setattr("affine_trainer.artifacts.folder.SCHEMA_VERSION", 2)
+    with pytest.raises(StageError, match="the version of its manifest was 1, now 2"):
+        collect()
 
 
 def test_another_package_version_is_named(monkeypatch):

@@ -243,6 +243,36 @@ def test_a_mistake_is_a_sentence_that_says_where_and_what(text, message, tmp_pat
     assert message in mistakes(text, tmp_path)
 
 
+def test_keys_that_do_not_fit_together_are_named_all_at_once_and_beside_wrong_ones(tmp_path):
+    text = """
+seed: one
+rl_training: {mini_batch_size: 48, min_rollouts: 17, advantage: vine, weights: {sat: 1, chess: 2}}
+data: {affine: {weights: {sat: 1}}, agentgym: {base_urls: {webshop: 'http://localhost:1'}}}
+endpoint: {url: 'http://localhost:1'}
+"""
+    lines = mistakes(text, tmp_path).splitlines()
+    assert lines[0].endswith("config.yaml has 9 mistakes:")
+    for words in (
+        "seed: expected a whole number",
+        "rl_training: rollout_batch_size (256) must be a multiple of mini_batch_size (48)",
+        "rl_training: mini_batch_size (48) must be a multiple of micro_batch_size (64)",
+        "rl_training: min_rollouts (17) must be at most max_rollouts (16)",
+        "rl_training: oversampling picks tasks",
+        "data.affine: weights needs a number above 0 for abd, ded",
+        "endpoint: url needs model as well",
+        "rl_training.advantage: vine puts environments back into earlier states",
+        "rl_training.weights.chess: unknown key",
+    ):
+        assert any(words in line for line in lines), words
+
+
+def test_what_a_wrong_or_misspelt_key_might_have_said_is_not_guessed_at(tmp_path):
+    wrong = mistakes("rl_training: {mini_batch_size: many, rollout_batch_size: 32}", tmp_path)
+    assert len(wrong.splitlines()) == 2, wrong
+    misspelt = mistakes("rl_training: {mini_batchsize: 32, rollout_batch_size: 32}", tmp_path)
+    assert len(misspelt.splitlines()) == 2, misspelt
+
+
 def test_a_missing_file_is_named_with_the_nearest_name(tmp_path):
     (tmp_path / "config.yaml").write_text("seed: 1")
     with pytest.raises(ConfigError, match=r"conifg\.yaml does not exist \(did you mean .*config\.yaml\?\)"):
@@ -336,6 +366,29 @@ def test_a_mistake_in_set_says_so(override, message):
 def test_a_mistake_in_set_is_reported_beside_those_of_the_file(tmp_path):
     message = mistakes("seed: x\n", tmp_path, ["training.lora_r=0", "seed.deep=1"])
     assert "3 mistakes" in message and "--set training.lora_r: must be at least 1" in message
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("training.lora_r=0", "--set training.lora_r: must be at least 1"),
+        ("rl_training.mini_batch_size=48", "--set rl_training: rollout_batch_size (256) must be"),
+        ("endpoint.url=http://localhost:1", "--set endpoint: url needs model"),
+        ("rl_training.weights={sat: 1, chess: 1}", "--set rl_training.weights.chess: unknown key"),
+        ("training.lora_r", "--set training.lora_r: expected KEY=VALUE"),
+    ],
+)
+def test_a_mistake_in_set_is_not_blamed_on_the_file(override, line, tmp_path):
+    first, second, *_ = mistakes("seed: 1", tmp_path, [override]).splitlines()
+    assert first.startswith("--set has ") and line in second
+    both = mistakes("training: {num_epochs: 0}", tmp_path, [override]).splitlines()
+    assert "config.yaml with --set has" in both[0]
+    assert [each for each in both if "training.num_epochs" in each and "--set" not in each]
+
+
+def test_a_key_of_the_file_is_not_blamed_on_set(tmp_path):
+    message = mistakes("rl_training: {mini_batch_size: 48}", tmp_path, ["rl_training.kl_coef=0.2"])
+    assert "--set" not in message
 
 
 def test_a_value_through_a_section_that_is_a_value_is_refused(tmp_path):

@@ -15,6 +15,7 @@ from affine_trainer.artifacts.files import disk_full_is_a_sentence, without_nan,
 from affine_trainer.artifacts.lock import announce, await_announcement, is_main_process, locked
 from affine_trainer.artifacts.manifest import (
     MANIFEST_FILE,
+    SCHEMA_VERSION,
     START_FILE,
     Manifest,
     check_files,
@@ -169,7 +170,7 @@ def _open(folder: StageFolder, force: bool) -> str:
     if force or owner is None:
         _start_anew(folder)
         return "new"
-    if owner.fingerprint != folder.fingerprint:
+    if _changes(folder, owner):
         manifest = _kept_aside(folder)
         if manifest is None:
             _refuse(folder, owner)
@@ -185,7 +186,8 @@ def _open(folder: StageFolder, force: bool) -> str:
 def _start_anew(folder: StageFolder) -> None:
     set_aside(folder.paths)
     folder.path.mkdir(parents=True)
-    start = Start(folder.stage, folder.fingerprint, folder.depends_on, folder.config.model_dump(mode="json"))
+    config = folder.config.model_dump(mode="json")
+    start = Start(folder.stage, folder.fingerprint, folder.depends_on, config, SCHEMA_VERSION)
     write_json(folder.path / START_FILE, asdict(start))
     if not any(has_work(hidden(path, "previous")) for path in folder.paths):
         forget(folder.paths, "previous")
@@ -204,11 +206,19 @@ def _recover(folder: StageFolder) -> None:
 def _kept_aside(folder: StageFolder) -> Manifest | None:
     """The finished folder that an unfinished --force put aside, where it is the one now asked for."""
     manifest = _readable_manifest(hidden(folder.path, "previous"))
-    return manifest if manifest is not None and manifest.fingerprint == folder.fingerprint else None
+    return manifest if manifest is not None and not _changes(folder, manifest) else None
+
+
+def _changes(folder: StageFolder, owner: Manifest | Start) -> list[str]:
+    """In words, why the work of `owner` is not what `folder` asks for; empty where it is."""
+    found = differences(owner.depends_on, folder.depends_on)
+    if owner.schema_version != SCHEMA_VERSION:
+        found.insert(0, f"the version of its manifest was {owner.schema_version}, now {SCHEMA_VERSION}")
+    return found
 
 
 def _refuse(folder: StageFolder, owner: Manifest | Start) -> None:
-    changes = differences(owner.depends_on, folder.depends_on)
+    changes = _changes(folder, owner)
     shown = "; ".join(changes[:MAX_CHANGES_SHOWN])
     if len(changes) > MAX_CHANGES_SHOWN:
         shown += f"; and {len(changes) - MAX_CHANGES_SHOWN} more"
@@ -216,7 +226,8 @@ def _refuse(folder: StageFolder, owner: Manifest | Start) -> None:
     what = "was made with another config" if finished else "holds an unfinished run of another config"
     raise StageError(
         f"{folder.path} {what}: {shown}. "
-        "Put the old values back, choose another `run`, or redo it with --force."
+        "Put the old values back, redo it with --force, or leave it and begin another run with "
+        "--set run=NAME; `affine experiment` compares variants of a config."
     )
 
 
@@ -227,12 +238,13 @@ def _check_stage(path: Path, owner: str, stage: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What an unfinished folder was begun with; an older version did not note the whole config."""
+    """What an unfinished folder was begun with; older ones lack config and schema version."""
 
     stage: str
     fingerprint: str
     depends_on: dict[str, Any]
     config: dict[str, Any] = field(default_factory=dict)
+    schema_version: int = 1
 
 
 def read_start(path: Path) -> Start | None:

@@ -13,10 +13,13 @@ from typing import Any
 
 from affine_trainer import __version__
 from affine_trainer.artifacts.files import sha256_file
-from affine_trainer.config import Config, flatten
+from affine_trainer.config import Config, field_of, flatten
 from affine_trainer.errors import StageError
 from affine_trainer.records import sha256_of
 
+# Goes up when finished work of an older version no longer is what this version would make: when a stage
+# changes what it does with the same keys, or the default of a new key is not the old behaviour.
+SCHEMA_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 # Marks an unfinished folder; hidden, so that it is neither hashed nor mistaken for the stage's own work.
 START_FILE = ".started.json"
@@ -56,6 +59,7 @@ class Manifest:
     files: dict[str, dict[str, Any]]
     metrics: dict[str, Any]
     created: str
+    schema_version: int = SCHEMA_VERSION
 
     @property
     def digest(self) -> str:
@@ -82,7 +86,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_bytes())
+        content = {"schema_version": 1, **json.loads(path.read_bytes())}
         manifest = Manifest(**{item.name: content[item.name] for item in fields(Manifest)})
         intact = manifest.fingerprint == fingerprint_of(manifest.stage, manifest.depends_on)
     except (ValueError, KeyError, TypeError) as error:
@@ -132,11 +136,13 @@ def fingerprint_of(stage: str, depends_on: Mapping[str, Any]) -> str:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """In words, what two `dependencies` disagree on."""
+    """In words, what two `dependencies` disagree on; nothing where `new` only has keys that `old` did not
+    know yet, with the values they have by default (config/section.py says why)."""
     found = []
     if old["version"] != new["version"]:
         found.append(f"affine-trainer was {old['version']}, now {new['version']}")
-    for key in sorted(old["config"].keys() | new["config"].keys()):
+    added = _new_defaults(old["config"], new["config"])
+    for key in sorted((old["config"].keys() | new["config"].keys()) - added):
         was, now = (
             json.dumps(side["config"][key]) if key in side["config"] else "unset" for side in (old, new)
         )
@@ -145,6 +151,23 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     for name in sorted(old["inputs"].keys() | new["inputs"].keys()):
         if old["inputs"].get(name) != new["inputs"].get(name):
             found.append(f"its input `{name}` has changed")
+    return found
+
+
+def _new_defaults(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
+    """The flat keys of fields that `old` lacks as a whole and that have their default in `new`."""
+    known = {field_of(Config, key) for key in old}
+    default, mine = _by_field(flatten(Config())), _by_field(new)
+    unchanged = [
+        field for field, values in mine.items() if field not in known and values == default.get(field)
+    ]
+    return {key for field in unchanged for key in mine[field]}
+
+
+def _by_field(values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for key, value in values.items():
+        found.setdefault(field_of(Config, key), {})[key] = json.dumps(value)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from affine_trainer.config.data_sections import AffineDataConfig, AgentGymConfig, CustomDataConfig, DataConfig
 from affine_trainer.config.experiment import Cell, Experiment, check_overlay, load_experiment
-from affine_trainer.config.flat import flatten
+from affine_trainer.config.flat import field_of, flatten
 from affine_trainer.config.loading import load_config, resolved_yaml
 from affine_trainer.config.rl import RLConfig
 from affine_trainer.config.section import Schedule, Section, SingleTurnEnvironment
@@ -37,6 +37,7 @@ __all__ = [
     "TrackingConfig",
     "TrainingConfig",
     "check_overlay",
+    "field_of",
     "flatten",
     "load_config",
     "load_experiment",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
+from affine_trainer.config.complaints import Complaint, complaint
 from affine_trainer.config.section import (
     AgentEnvironmentName,
     Rounds,
     Section,
     SingleTurnEnvironment,
     Weight,
-    check_weights,
+    weight_complaints,
 )
 
 OwnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
@@ -36,10 +38,8 @@ class AffineDataConfig(Section):
     )
     max_batch: int = Field(default=100, ge=1, le=100_000, description="rows taken from the stream at a time")
 
-    @model_validator(mode="after")
-    def _weights_are_usable(self) -> AffineDataConfig:
-        check_weights(self.environments, self.weights)
-        return self
+    def complaints(self) -> Iterator[Complaint]:
+        return weight_complaints(self.environments, self.weights)
 
 
 class AgentGymConfig(Section):
@@ -72,10 +72,8 @@ class AgentGymConfig(Section):
     textcraft_recipes: str | None = Field(default=None, description="a folder of recipe files")
     trajectories: tuple[str, ...] = Field(default=(), description="AgentTraj files to learn from besides")
 
-    @model_validator(mode="after")
-    def _weights_are_usable(self) -> AgentGymConfig:
-        check_weights(self.environments, self.weights)
-        return self
+    def complaints(self) -> Iterator[Complaint]:
+        return weight_complaints(self.environments, self.weights)
 
 
 class CustomDataConfig(Section):
@@ -89,15 +87,15 @@ class CustomDataConfig(Section):
         description="shares of the samples, on the scale of data.affine.weights; 0 where there is no expert",
     )
 
-    @model_validator(mode="after")
-    def _names_and_weights_are_usable(self) -> CustomDataConfig:
+    def complaints(self) -> Iterator[Complaint]:
+        both = "environments weights"
         if taken := [name for name in self.environments if name in BUILT_IN]:
-            raise ValueError(f"{', '.join(taken)} is an environment of affine: choose another name")
+            message = f"{', '.join(taken)} is an environment of affine: choose another name"
+            yield complaint("environments", message)
         if missing := [name for name in self.environments if name not in self.weights]:
-            raise ValueError(f"weights needs a number for {', '.join(missing)} (0: no expert samples)")
+            yield complaint(both, f"weights needs a number for {', '.join(missing)} (0: no expert samples)")
         if unknown := [name for name in self.weights if name not in self.environments]:
-            raise ValueError(f"weights has {', '.join(unknown)}, which environments does not name")
-        return self
+            yield complaint(both, f"weights has {', '.join(unknown)}, which environments does not name")
 
 
 class DataConfig(Section):
@@ -121,13 +119,12 @@ class DataConfig(Section):
         kinds = {"affine": self.affine, "agentgym": self.agentgym, "custom": self.custom}
         return [f"{kind}:{name}" for kind, section in kinds.items() for name in section.environments]
 
-    @model_validator(mode="after")
-    def _something_is_gathered(self) -> DataConfig:
-        if not self.environment_names:
-            raise ValueError(
-                "affine.environments, agentgym.environments and custom.environments are all empty: name one"
-            )
-        custom = self.custom
-        if len(self.environment_names) == len(custom.environments) and not any(custom.weights.values()):
-            raise ValueError("custom.weights are all 0, so there would be no sample to train on")
-        return self
+    def complaints(self) -> Iterator[Complaint]:
+        names, custom = self.environment_names, self.custom
+        lists = "affine.environments agentgym.environments custom.environments"
+        if not names:
+            first, second, third = lists.split()
+            yield complaint(lists, f"{first}, {second} and {third} are all empty: name one")
+        elif len(names) == len(custom.environments) and not any(custom.weights.values()):
+            message = "custom.weights are all 0, so there would be no sample to train on"
+            yield complaint(f"{lists} custom.weights", message)

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
+from affine_trainer.config.complaints import Complaint, complaint, refuse_complaints
 from affine_trainer.config.loading import apply, put, read_tree, report, validate
 from affine_trainer.config.mistakes import Mistake, explain
 from affine_trainer.config.section import Section
@@ -45,13 +46,16 @@ class ExperimentFile(Section):
 
     @model_validator(mode="after")
     def _names_cells(self) -> ExperimentFile:
-        if not self.overlays:
-            raise ValueError("overlays names none: give at least one, such as `baseline: {}`")
-        if not self.seeds:
-            raise ValueError("seeds names none: give whole numbers, such as [0, 1, 2]")
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds names one twice: {', '.join(map(str, self.seeds))}")
+        refuse_complaints(self)
         return self
+
+    def complaints(self) -> Iterator[Complaint]:
+        if not self.overlays:
+            yield complaint("overlays", "overlays names none: give at least one, such as `baseline: {}`")
+        if not self.seeds:
+            yield complaint("seeds", "seeds names none: give whole numbers, such as [0, 1, 2]")
+        if len(set(self.seeds)) < len(self.seeds):
+            yield complaint("seeds", f"seeds names one twice: {', '.join(map(str, self.seeds))}")
 
 
 @dataclass(frozen=True, slots=True)

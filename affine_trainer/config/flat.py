@@ -13,6 +13,19 @@ def flatten(config: BaseModel) -> dict[str, Any]:
     return dict(_leaves("", config.model_dump(mode="json")))
 
 
+def field_of(root: type[BaseModel], key: str) -> str:
+    """The field that a flat key lies in: `data.affine.weights` for `data.affine.weights.sat`."""
+    model, parts = root, key.split(".")
+    for depth, name in enumerate(parts, start=1):
+        field = model.model_fields.get(name)
+        if field is None or not (
+            isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        ):
+            return ".".join(parts[:depth])
+        model = field.annotation
+    return key
+
+
 def _leaves(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict) and value:
         for key, item in value.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
 from collections.abc import Sequence
@@ -38,6 +39,38 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
 
 def validate(tree: dict[str, Any]) -> tuple[Config | None, list[Mistake]]:
     """The config that a tree of keys means, or None and what is wrong with it."""
+    config, found = _validate(tree)
+    wrong = [mistake for mistake in found if not mistake.together]
+    if wrong:  # without them, the rest is looked at for what does not fit together
+        touched = [_touched(mistake) for mistake in wrong]
+        rest = copy.deepcopy(tree)
+        for mistake in wrong:
+            _drop(rest, mistake.keys)
+        found += [
+            mistake
+            for mistake in _validate(rest)[1]
+            if mistake.together and not any(_overlap(a, b) for a in mistake.together for b in touched)
+        ]
+    return config, found
+
+
+def _touched(mistake: Mistake) -> Keys:
+    """What is not known because of it: the key, or, where a key is unknown, any of its section."""
+    section = mistake.keys[:-1]
+    return section if section and mistake.unknown else mistake.keys
+
+
+def _drop(tree: Any, keys: Keys) -> None:
+    """Take out the key, or the innermost one that holds what is wrong in a list."""
+    for depth, key in enumerate(keys, start=1):
+        inner = tree.get(key)
+        if depth == len(keys) or not isinstance(inner, dict):
+            tree.pop(key, None)
+            return
+        tree = inner
+
+
+def _validate(tree: dict[str, Any]) -> tuple[Config | None, list[Mistake]]:
     # A section whose keys are all commented out is null in YAML: it keeps its defaults.
     tree = {key: {} if value is None and key in SECTIONS else value for key, value in tree.items()}
     try:
@@ -87,7 +120,8 @@ def apply(tree: dict[str, Any], override: str, given: list[tuple[str, ...]]) -> 
     key, equals, text = override.partition("=")
     keys = tuple(key.strip().split("."))
     if not equals or not all(keys):
-        return Mistake((), f"--set {override}: expected KEY=VALUE, as in training.num_epochs=1")
+        given.append((override,))
+        return Mistake((override,), "expected KEY=VALUE, as in training.num_epochs=1")
     given.append(keys)
     try:
         value, _ = parse_yaml(text)
@@ -112,13 +146,19 @@ def put(tree: dict[str, Any], keys: tuple[str, ...], value: Any) -> Mistake | No
 
 
 def report(source: str, mistakes: Sequence[Mistake], given: Sequence[tuple[str, ...]] = ()) -> str:
-    """All mistakes of a source, one a line; those at keys `given` by --set are marked."""
+    """All mistakes, one a line; those at keys `given` by --set are marked, and are not blamed on `source`."""
+    marked = [(mistake, _from_flag(mistake, given)) for mistake in mistakes]
+    flags = sum(flag for _, flag in marked)
+    where = source if not flags else "--set" if flags == len(marked) else f"{source} with --set"
     count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-    lines = [f"{source} has {count}:"]
-    for mistake in mistakes:
-        from_flag = any(_overlap(mistake.keys, keys) for keys in given)
-        lines.append(f"  {'--set ' if from_flag else ''}{mistake}")
-    return "\n".join(lines)
+    lines = [f"  {'--set ' if flag else ''}{mistake}" for mistake, flag in marked]
+    return "\n".join([f"{where} has {count}:", *lines])
+
+
+def _from_flag(mistake: Mistake, given: Sequence[tuple[str, ...]]) -> bool:
+    """Whether a key that it is about was given by --set."""
+    places = mistake.together or (mistake.keys,)
+    return any(_overlap(place, keys) for place in places for keys in given)
 
 
 def _overlap(one: Keys, other: Keys) -> bool:

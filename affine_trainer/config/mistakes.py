@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from affine_trainer.config.complaints import Complaints
 from affine_trainer.config.section import Section
 from affine_trainer.config.sections import Config
 
@@ -81,10 +82,16 @@ Keys = tuple[str | int, ...]
 
 
 class Mistake(NamedTuple):
-    """One wrong thing; `keys` is empty where it has no place of its own."""
+    """One wrong thing; `keys` is empty where it has no place of its own.
+
+    `together` are the keys that do not fit together, where each is right by itself; `unknown`: there is no
+    such key.
+    """
 
     keys: Keys
     message: str
+    together: tuple[Keys, ...] = ()
+    unknown: bool = False
 
     def __str__(self) -> str:
         return f"{dotted(self.keys)}: {self.message}" if self.keys else self.message
@@ -98,7 +105,14 @@ def dotted(keys: Keys) -> str:
 
 def explain(error: ValidationError, root: type[Section] = Config) -> list[Mistake]:
     """Each complaint of the validation of a `root` as a Mistake, in the order of its keys."""
-    return [_mistake(details, root) for details in error.errors(include_url=False)]
+    found = []
+    for details in error.errors(include_url=False):
+        cause = details.get("ctx", {}).get("error")
+        if isinstance(cause, Complaints):
+            found += [Mistake(section, why.message, why.keys) for section, why in cause.found]
+        else:
+            found.append(_mistake(details, root))
+    return found
 
 
 def _mistake(details: ErrorDetails, root: type[Section]) -> Mistake:
@@ -107,7 +121,7 @@ def _mistake(details: ErrorDetails, root: type[Section]) -> Mistake:
         allowed = details.get("ctx", {}).get("expected", "")
         return Mistake(keys[:-1], f"unknown key; there are {_plain(allowed)}")
     if details["type"] == "extra_forbidden":
-        return Mistake(keys, _unknown(keys, root))
+        return Mistake(keys, _unknown(keys, root), unknown=True)
     found = details["input"]
     if isinstance(found, bool) and (dotted(keys), found) in REPLACED_VALUES:
         return Mistake(keys, REPLACED_VALUES[dotted(keys), found])

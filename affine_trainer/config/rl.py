@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from affine_trainer.config.complaints import Complaint, complaint
 from affine_trainer.config.section import Rounds, Section, Weight
 
 RLSchedule = Literal["constant", "linear", "cosine", "power", "steps"]
@@ -29,7 +32,8 @@ class RLConfig(Section):
             **{"sat": 10, "abd": 6, "ded": 10},
             **{"babyai": 0.2, "sciworld": 0.05, "textcraft": 0.15, "alfworld": 0.15, "webshop": 0.05},
         },
-        description="shares of the tasks that are practised; none given: those of data",
+        description="shares of the tasks that are practised; 0 or left out: not practised, but evaluated; "
+        "none given: those of data",
     )
     mini_batch_size: int = Field(default=64, ge=1, le=65536, description="episodes an optimiser step")
     micro_batch_size: int = Field(default=64, ge=1, le=65536, description="episodes a forward pass")
@@ -116,56 +120,60 @@ class RLConfig(Section):
     save_frequency: int = Field(default=10, ge=1, le=1_000_000, description="iterations between checkpoints")
     save_total_limit: int = Field(default=2, ge=1, le=1000)
 
-    @model_validator(mode="after")
-    def _batches_divide(self) -> RLConfig:
-        if self.rollout_batch_size % self.mini_batch_size:
-            raise ValueError(
-                f"rollout_batch_size ({self.rollout_batch_size}) must be a multiple of "
-                f"mini_batch_size ({self.mini_batch_size})"
-            )
-        if self.mini_batch_size % self.micro_batch_size:
-            raise ValueError(
-                f"mini_batch_size ({self.mini_batch_size}) must be a multiple of "
-                f"micro_batch_size ({self.micro_batch_size})"
-            )
-        if self.micro_batch_size % self.samples_per_task:
-            raise ValueError(
-                f"micro_batch_size ({self.micro_batch_size}) must be a multiple of "
-                f"samples_per_task ({self.samples_per_task}), whose prompt the model reads once"
-            )
-        if self.initial_max_steps > self.final_max_steps:
-            raise ValueError(
-                f"initial_max_steps ({self.initial_max_steps}) must be at most "
-                f"final_max_steps ({self.final_max_steps})"
-            )
+    def complaints(self) -> Iterator[Complaint]:
+        yield from self._batches()
+        yield from self._ranges()
+        yield from self._advantages()
+        yield from self._algorithms()
+
+    def _batches(self) -> Iterator[Complaint]:
+        steps = ("rollout_batch_size", "mini_batch_size", "micro_batch_size", "samples_per_task")
+        for larger, smaller in itertools.pairwise(steps):
+            most, part = getattr(self, larger), getattr(self, smaller)
+            if most % part:
+                why = ", whose prompt the model reads once" if smaller == "samples_per_task" else ""
+                yield complaint(
+                    f"{larger} {smaller}", f"{larger} ({most}) must be a multiple of {smaller} ({part}){why}"
+                )
+
+    def _ranges(self) -> Iterator[Complaint]:
+        for low, high in (("initial_max_steps", "final_max_steps"), ("min_rollouts", "max_rollouts")):
+            least, most = getattr(self, low), getattr(self, high)
+            if least > most:
+                yield complaint(f"{low} {high}", f"{low} ({least}) must be at most {high} ({most})")
+
+    def _advantages(self) -> Iterator[Complaint]:
         if self.advantage == "group" and self.samples_per_task < 2:
-            raise ValueError("advantage: group compares a task's episodes; give samples_per_task at least 2")
-        if self.min_rollouts > self.max_rollouts:
-            raise ValueError(
-                f"min_rollouts ({self.min_rollouts}) must be at most max_rollouts ({self.max_rollouts})"
+            yield complaint(
+                "advantage samples_per_task",
+                "advantage: group compares a task's episodes; give samples_per_task at least 2",
             )
         if self.advantage == "vine" and self.gae_level == "token" and self.gamma < 1.0:
-            raise ValueError(
+            yield complaint(
+                "advantage gae_level gamma",
                 "advantage: vine discounts by turns, for its steps lie inside them; set gae_level to turn, "
-                "or gamma to 1"
+                "or gamma to 1",
             )
         if self.oversampling > 1.0 and self.advantage != "group":
-            raise ValueError(
-                "oversampling picks tasks whose episodes differ, for advantage: group; set it to 1"
+            yield complaint(
+                "oversampling advantage",
+                "oversampling picks tasks whose episodes differ, for advantage: group; set it to 1",
             )
-        return self
+        if self.advantage in ("gae", "baseline") and self.vf_coef == 0.0:
+            yield complaint(
+                "advantage vf_coef",
+                f"advantage: {self.advantage} needs a critic that learns; set vf_coef above 0, as in 0.5",
+            )
 
-    @model_validator(mode="after")
-    def _algorithm_fits(self) -> RLConfig:
+    def _algorithms(self) -> Iterator[Complaint]:
         if self.algorithm == "reinforce" and self.ppo_epochs > 1:
-            raise ValueError(
+            yield complaint(
+                "algorithm ppo_epochs",
                 "algorithm: reinforce learns from each episode once, with the policy that sampled it; "
-                f"set ppo_epochs to 1 (it is {self.ppo_epochs})"
+                f"set ppo_epochs to 1 (it is {self.ppo_epochs})",
             )
         if self.algorithm == "grpo" and self.advantage != "group":
-            raise ValueError("algorithm: grpo compares a task's episodes; set advantage to group")
-        if self.advantage in ("gae", "baseline") and self.vf_coef == 0.0:
-            raise ValueError(
-                f"advantage: {self.advantage} needs a critic that learns; set vf_coef above 0, as in 0.5"
+            yield complaint(
+                "algorithm advantage",
+                "algorithm: grpo compares a task's episodes; set advantage to group",
             )
-        return self

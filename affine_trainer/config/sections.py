@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field, model_validator
 
+from affine_trainer.config.complaints import Complaint, complaint, refuse_complaints
 from affine_trainer.config.data_sections import BUILT_IN, DataConfig
 from affine_trainer.config.rl import RLConfig
-from affine_trainer.config.section import Rounds, Schedule, Section, check_weights
+from affine_trainer.config.section import Rounds, Schedule, Section
 
 
 class ModelConfig(Section):
@@ -102,12 +104,11 @@ class EndpointConfig(Section):
         default=20, ge=1, le=1_000_000, description="failed requests in a row that stop the evaluation"
     )
 
-    @model_validator(mode="after")
-    def _url_and_model_go_together(self) -> EndpointConfig:
+    def complaints(self) -> Iterator[Complaint]:
         if (self.url is None) != (self.model is None):
             given, missing = ("url", "model") if self.model is None else ("model", "url")
-            raise ValueError(f"{given} needs {missing} as well (--endpoint URL --served-model NAME)")
-        return self
+            message = f"{given} needs {missing} as well (--endpoint URL --served-model NAME)"
+            yield complaint("url model", message)
 
 
 class SamplingConfig(Section):
@@ -171,43 +172,57 @@ class Config(Section):
     sandbox: SandboxConfig = SandboxConfig()
 
     @model_validator(mode="after")
-    def _what_is_valued_can_go_back(self) -> Config:
-        served = [n for n in self.data.agentgym.environments if n in self.data.agentgym.base_urls]
-        if self.rl_training.advantage == "vine" and served:
-            raise ValueError(
-                "rl_training.advantage: vine puts environments back into earlier states, "
-                "which a server cannot do; take "
-                f"{', '.join(served)} out of data.agentgym.base_urls or data.agentgym.environments"
-            )
+    def _keys_fit_together(self) -> Config:
+        refuse_complaints(self)
         return self
 
-    @model_validator(mode="after")
-    def _curriculum_can_end(self) -> Config:
+    def complaints(self) -> Iterator[Complaint]:
+        yield from self._states()
+        yield from self._curriculum()
+        yield from self._practice()
+
+    def _states(self) -> Iterator[Complaint]:
+        """What is valued by fresh continuations must be able to go back."""
+        served = [n for n in self.data.agentgym.environments if n in self.data.agentgym.base_urls]
+        if self.rl_training.advantage == "vine" and served:
+            yield complaint(
+                "rl_training.advantage data.agentgym.base_urls data.agentgym.environments",
+                "rl_training.advantage: vine puts environments back into earlier states, "
+                "which a server cannot do; take "
+                f"{', '.join(served)} out of data.agentgym.base_urls or data.agentgym.environments",
+            )
+
+    def _curriculum(self) -> Iterator[Complaint]:
         rl, most = self.rl_training, self.data.agentgym.max_rounds
         limited = rl.enable_curriculum and "rounds" in rl.curriculum_limits
         if limited and self.data.agentgym.environments and rl.final_max_steps > most:
-            raise ValueError(
+            yield complaint(
+                "rl_training.final_max_steps data.agentgym.max_rounds",
                 f"rl_training.final_max_steps ({rl.final_max_steps}) is more than data.agentgym.max_rounds "
-                f"({most}), where every episode to learn from ends; change one of them"
+                f"({most}), where every episode to learn from ends; change one of them",
             )
-        return self
 
-    @model_validator(mode="after")
-    def _what_is_practised_has_a_share(self) -> Config:
+    def _practice(self) -> Iterator[Complaint]:
+        """Something has a share of RL's practice, and no share is of something that is not there."""
         names, weights, own = self.data.environment_names, self.rl_training.weights, self.data.custom
         known = (*BUILT_IN, *own.environments)
-        if unknown := [name for name in weights if name not in known]:
-            raise ValueError(
-                f"rl_training.weights.{unknown[0]}: unknown key; "
-                f"there are {', '.join(known[:-1])} or {known[-1]}"
-            )
+        for name in weights:
+            if name not in known:
+                yield complaint(
+                    f"rl_training.weights.{name} data.custom.environments",
+                    f"rl_training.weights.{name}: unknown key; "
+                    f"there are {', '.join(known[:-1])} or {known[-1]}",
+                )
         if not weights and (unweighted := [name for name in own.weights if not own.weights[name]]):
-            raise ValueError(
+            yield complaint(
+                "rl_training.weights data.custom.weights",
                 f"rl_training.weights needs a number above 0 for {', '.join(unweighted)}, "
-                "whose share of data is 0"
+                "whose share of data is 0",
             )
-        try:
-            check_weights(names if weights else (), weights)
-        except ValueError as error:
-            raise ValueError(f"rl_training.{error}, or {{}} for the shares of data") from error
-        return self
+        if weights and not any(weights.get(name) for name in names):
+            yield complaint(
+                "rl_training.weights data.affine.environments data.agentgym.environments "
+                "data.custom.environments",
+                f"rl_training.weights leaves nothing to practise: give one of {', '.join(names)} a number "
+                "above 0, or {} for the shares of data",
+            )

@@ -39,9 +39,9 @@ def weight_of(env: str, config: Config) -> float:
 
 
 def practice_weights(envs: Sequence[str], config: Config) -> list[float]:
-    """The share of each environment of the tasks that RL plays, on any scale."""
-    weights: Any = config.rl_training.weights
-    return [weights[env.partition(":")[2]] if weights else weight_of(env, config) for env in envs]
+    """The share of each environment of the tasks that RL plays, on any scale; 0: it is not practised."""
+    weights = config.rl_training.weights
+    return [weights.get(env.partition(":")[2], 0.0) if weights else weight_of(env, config) for env in envs]
 
 
 def evaluation_tasks(config: Config, sandbox: Sandbox | None) -> list[TaskGroup]:

@@ -11,6 +11,7 @@ from rich.table import Table
 from affine_trainer.leaks.known import PUBLISHED, public_id
 from affine_trainer.leaks.overlaps import EXACT, MAX_EXAMPLES, Match, counted, named
 from affine_trainer.leaks.problem import Problem
+from affine_trainer.report.environment_cell import add_environment_column
 from affine_trainer.report.tables import COMPACT
 
 SCHEMA_VERSION = 1
@@ -106,11 +107,12 @@ def audit_tables(report: Entry) -> list[Table]:
 def _table(title: str, heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     shown = [place for place, name in enumerate(heading) if title != NEAR or name != EXAMPLE]
     table = Table(title=title, title_justify="left", **COMPACT)
-    for place in shown:
+    names = add_environment_column(table, [row[0] for row in rows], heading[0])
+    for place in shown[1:]:
         name = heading[place]
         table.add_column(name, justify="right" if name in NUMBERS else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(row[place] for place in shown))
+    for name, row in zip(names, rows, strict=True):
+        table.add_row(name, *(row[place] for place in shown[1:]))
     return table
 
 

@@ -30,7 +30,7 @@ RATED_AT_ONCE = 64
 class Practice:
     """Task indices to learn from and to validate on by environment and family, and how they are played.
 
-    `notes` are sentences on what the curriculum cannot do.
+    `notes` are sentences on what is not practised and on what the curriculum cannot do.
     """
 
     tasks: TaskLists
@@ -57,7 +57,11 @@ class Practice:
 
 def open_practice(tasks: TaskLists, validation: TaskLists, config: Config, sandbox: Sandbox) -> Practice:
     """Everything made and checked; ConfigError for a curriculum or a reward function that cannot work."""
-    rl = config.rl_training
+    rl, left_out = config.rl_training, [env for env in config.data.environments if not _share(env, config)]
+    tasks, validation = (
+        {name: indices for name, indices in lists.items() if _share(name, config)}
+        for lists in (tasks, validation)
+    )
     reward = RewardFunction.load(rl.reward_function) if rl.reward_function else None
     task_sets = {name: _task_set(name, config, sandbox) for name in {**tasks, **validation}}
     curriculum, notes = None, list[str]()
@@ -71,7 +75,15 @@ def open_practice(tasks: TaskLists, validation: TaskLists, config: Config, sandb
     if reward is not None:
         for name, indices in tasks.items():
             _check_reward(reward, task_sets[name], indices)
+    if left_out:
+        why = "no share in rl_training.weights: evaluated, but not practised"
+        notes = [*notes, f"{', '.join(left_out)}: {why}"]
     return Practice(tasks, validation, task_sets, mix, curriculum, reward, tuple(notes))
+
+
+def _share(name: str, config: Config) -> float:
+    """Of practice, of `env@family` or `env`."""
+    return practice_weights([name.partition("@")[0]], config)[0]
 
 
 def _task_set(name: str, config: Config, sandbox: Sandbox) -> TaskSet:
@@ -81,10 +93,9 @@ def _task_set(name: str, config: Config, sandbox: Sandbox) -> TaskSet:
 
 def _mix(tasks: TaskLists, config: Config, curriculum: Curriculum | None) -> TaskMix:
     rl = config.rl_training
-    shares = practice_weights([name.partition("@")[0] for name in tasks], config)
     return TaskMix(
         tasks,
-        dict(zip(tasks, shares, strict=True)),
+        {name: _share(name, config) for name in tasks},
         batch_size=round(rl.oversampling * rl.rollout_batch_size / rl.samples_per_task),
         seed=config.seed,
         least=LEAST_TASKS,

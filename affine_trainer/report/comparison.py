@@ -55,13 +55,12 @@ def compare_evaluations(
         "slices": {"unseen_families": _unseen(candidate, baseline, sampling, seed)},
         "setting_differences": setting_differences(candidate, baseline),
     }
-    level, epsilon = sampling.confidence_level, sampling.epsilon
-    result["sentence"] = verdict_sentence(candidate.label, baseline.label, result, level, epsilon)
+    result["sentence"] = verdict_sentence(candidate.label, baseline.label, result, sampling)
     return result
 
 
 def verdict_sentence(
-    candidate: str, baseline: str, result: Mapping[str, Any], level: float, epsilon: float
+    candidate: str, baseline: str, result: Mapping[str, Any], sampling: SamplingConfig
 ) -> str:
     """The comparison in one plain sentence."""
     macro = result["macro"]
@@ -77,9 +76,10 @@ def verdict_sentence(
     gate = "" if result["verdict"] == "dominated" else gate_clause(result["regression_gate"], baseline)
     left_out = f", {result['num_excluded']:,} left out as not graded" if result["num_excluded"] else ""
     return (
-        f"{opening}: macro success {points(macro['difference'])} points ({100 * level:g} % interval "
+        f"{opening}: macro success {points(macro['difference'])} points "
+        f"({100 * sampling.confidence_level:g} % interval "
         f"{points(macro['lower'])} to {points(macro['upper'])}, n={result['num_tasks']:,} shared tasks"
-        f"{left_out}); {_verdict_clause(candidate, result, epsilon)}{gate}{_settings_clause(result)}."
+        f"{left_out}); {_verdict_clause(result, sampling)}{gate}{_settings_clause(result)}."
     )
 
 
@@ -88,29 +88,41 @@ def points(share: float) -> str:
     return f"{round(100.0 * share, 1) + 0.0:+.1f}"
 
 
-def _verdict_clause(candidate: str, result: Mapping[str, Any], epsilon: float) -> str:
-    environments = result["per_environment"]
-    better, worse = (
-        [name for name, entry in environments.items() if sign * entry["difference"] > epsilon]
-        for sign in (1, -1)
-    )
-    count = len(environments)
+def _verdict_clause(result: Mapping[str, Any], sampling: SamplingConfig) -> str:
+    better, worse = clearly_different(result["per_environment"], sampling.decision_probability)
+    count = len(result["per_environment"])
     if result["verdict"] == "dominates":
-        return f"it dominates {_everywhere(len(better), count, 'better')}"
+        return f"it dominates {_everywhere(len(better), count, 'better', sampling)}"
     if result["verdict"] == "dominated":
-        return f"it is dominated {_everywhere(len(worse), count, 'worse')}"
+        return f"it is dominated {_everywhere(len(worse), count, 'worse', sampling)}"
     if result["verdict"] == "incomparable":
         if result["probabilities"]["equivalent"] > result["probabilities"]["incomparable"]:
-            return f"neither dominates, as no environment differs by more than {100 * epsilon:g} points"
+            most = f"{100 * sampling.epsilon:g} points"
+            return f"neither dominates, as no environment differs by more than {most}"
         if better and worse:
             return f"neither dominates, as it is better in {listed(better)} and worse in {listed(worse)}"
         return "neither dominates"
     return _undecided_clause(result)
 
 
-def _everywhere(clear: int, count: int, word: str) -> str:
+def clearly_different(
+    environments: Mapping[str, Mapping[str, Any]], decision_probability: float
+) -> tuple[list[str], list[str]]:
+    """The environments in which the candidate is better, and worse, with at least that probability."""
+    better, worse = (
+        [name for name, entry in environments.items() if entry[key] >= decision_probability]
+        for key in ("probability_better", "probability_worse")
+    )
+    return better, worse
+
+
+def _everywhere(clear: int, count: int, word: str, sampling: SamplingConfig) -> str:
+    """Where; on the other side none can be clear, as the verdict needs the same probability over all."""
     if clear < count:
-        return f"({word} in {clear} of {count} environments, level in the rest)"
+        other = "worse" if word == "better" else "better"
+        asked = f"P({word}) at least {sampling.decision_probability:g}"
+        where = f"{clear} of {count} environments" if clear else "no environment by itself"
+        return f"(clearly {word}, that is {asked}, in {where}; clearly {other} in none)"
     return "in the one environment" if count == 1 else f"in all {count} environments"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from affine_trainer.artifacts import log_dir, read_manifest, require
+from affine_trainer.artifacts import log_dir, read_manifest, read_start, require
 from affine_trainer.config import Config
 from affine_trainer.errors import StageError
 from affine_trainer.policies.model_names import model_label
@@ -24,8 +24,21 @@ def evaluation_folder(config: Config, label: str) -> Path:
         if read_manifest(brought) is not None:  # without one, it is judged by its contents alone
             require(brought, "eval", command)
         return brought
+    if read_manifest(own) is None:
+        state = "is unfinished" if read_start(own) else "is not there"
+        raise StageError(
+            f"The evaluation of {label} in {own} {state}: run `{command}` first; run {config.run} has "
+            f"{_evaluated(config)}."
+        )
     require(own, "eval", command)
     return own
+
+
+def _evaluated(config: Config) -> str:
+    """The finished evaluations of the run, in words."""
+    found = sorted(path.parent for path in log_dir(config, "eval").glob("*/evaluation.json"))
+    names = [path.name for path in found if read_manifest(path) is not None]
+    return f"those of {', '.join(names)}" if names else "none yet"
 
 
 def check_distinct(candidate: str, baselines: Sequence[str]) -> None:

@@ -8,28 +8,32 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-HEADINGS = ["scoring", "committed", "against", "verdict", "ahead", "behind", "share"]
+
+def replay_headings(comparison: Mapping[str, Any]) -> list[str]:
+    """Of the columns of `replay_rows`."""
+    share = f"share of {_num_models(comparison)}"
+    return ["rules", "committed", "against", "verdict", "envs won", "envs lost", share]
 
 
 def replay_rows(comparison: Mapping[str, Any], names: Collection[str] | None = None) -> list[list[str]]:
     """One row a profile, order of commitment and baseline; `names` picks profiles, None all.
 
-    Ahead and behind count environments; the share is the candidate's of the emission among these models.
+    The share is one of all models together: it stands in the first row of its order alone.
     """
     candidate = comparison["candidate"]["label"]
     return [
         [
             name,
-            f"{candidate} {order}",
+            order,
             label,
             against["verdict"],
             str(against["environments_ahead"]),
             str(against["environments_behind"]),
-            f"{100 * found['shares'][candidate]:.1f} %",
+            "" if place else f"{100 * found['shares'][candidate]:.1f} %",
         ]
         for name, profile in _chosen(comparison, names)
         for order, found in profile["orders"].items()
-        for label, against in found["against"].items()
+        for place, (label, against) in enumerate(found["against"].items())
     ]
 
 
@@ -39,11 +43,24 @@ def replay_table(comparison: Mapping[str, Any], names: Collection[str] | None = 
     table = Table(
         title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False
     )
-    for place, heading in enumerate(HEADINGS):
+    for place, heading in enumerate(replay_headings(comparison)):
         table.add_column(heading, justify="right" if place >= 4 else "left", no_wrap=place != 2)
     for row in replay_rows(comparison, names):
         table.add_row(*row)
     return table
+
+
+def replay_caption(comparison: Mapping[str, Any]) -> str:
+    """How to read the rows."""
+    candidate = comparison["candidate"]["label"]
+    count = _num_models(comparison)
+    return (
+        f"verdict: {candidate} against that one model by the rule over all environments together, were it "
+        "committed after (last) or before (first) the others. envs won, envs lost: environments in which the "
+        "rule, taken there alone, puts it ahead of that model, and behind it; in some neither, and "
+        "pareto-2025-09 may count one on both sides. "
+        f"share of {count}: what {candidate} would get of the emission, were these {count} models alone."
+    )
 
 
 def replay_notes(comparison: Mapping[str, Any], names: Collection[str] | None = None) -> list[str]:
@@ -66,3 +83,7 @@ def _chosen(
     for name, profile in comparison["scoring"].items():
         if names is None or name in names:
             yield name, profile
+
+
+def _num_models(comparison: Mapping[str, Any]) -> int:
+    return 1 + len(comparison["baselines"])

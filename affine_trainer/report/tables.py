@@ -10,12 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from affine_trainer.report.comparison import points
+from affine_trainer.report.environment_cell import add_environment_column
 from affine_trainer.report.front import front_sentence
 from affine_trainer.report.gate import gate_sentence
-from affine_trainer.report.replay_table import HEADINGS, replay_notes, replay_rows
+from affine_trainer.report.replay_table import replay_caption, replay_headings, replay_notes, replay_rows
 
 UNSEEN_MARK = "unseen families"
-ENVIRONMENT_WIDTH = 11  # of its heading, so that a console of 80 columns breaks no name
+POLICY_WIDTH = 22  # a trivial policy with its rate; 80 columns have room for no more
 MAX_HEADING = 12
 COMPACT: Any = {"box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0), "show_edge": False}
 
@@ -25,7 +26,7 @@ def evaluation_table(summary: Mapping[str, Any], title: str) -> Table:
     level = f"{100 * summary['statistics']['confidence_level']:g} %"
     table = Table(title=title, title_justify="left", show_footer=True, **COMPACT)
     macro = summary["success"]["macro"]
-    table.add_column("environment", footer="macro", min_width=ENVIRONMENT_WIDTH)
+    names = add_environment_column(table, [name for name, _ in _rows(summary)], footer="macro")
     heading = "samples" if summary["settings"].get("samples_per_task", 1) > 1 else "tasks"
     table.add_column(heading, justify="right", footer=f"{summary['total_samples']:,}", no_wrap=True)
     table.add_column("success", justify="right", footer=percent(macro["rate"]), no_wrap=True)
@@ -33,17 +34,19 @@ def evaluation_table(summary: Mapping[str, Any], title: str) -> Table:
     repeated = next((r["pass_at_k"][-1]["k"] for _, r in _rows(summary) if r.get("pass_at_k")), None)
     if repeated:
         table.add_column(f"pass@{repeated}", justify="right", no_wrap=True)
-    table.add_column("trivial policies", no_wrap=True)
+    policies = [_trivial(result["trivial_policies"]) for _, result in _rows(summary)]
+    roomy = not repeated and max(map(len, "\n".join(policies).splitlines()), default=0) <= POLICY_WIDTH
+    table.add_column("trivial policies", no_wrap=roomy, overflow="fold")
     table.add_column("tokens", justify="right", no_wrap=True)
     table.add_column("errors", justify="right", footer=f"{summary['errors']:,}", no_wrap=True)
-    for name, result in _rows(summary):
+    for name, floors, (_, result) in zip(names, policies, _rows(summary), strict=True):
         table.add_row(
             name,
             f"{result['num_samples']:,}",
             percent(result["accuracy"]),
             _range(result["confidence_interval"]),
             *([_pass_rate(result, repeated)] if repeated else []),
-            _trivial(result["trivial_policies"]),
+            floors,
             _number(result["tokens_per_task"]["completion"]),
             f"{result['errors']:,}",
         )
@@ -57,13 +60,14 @@ def comparison_table(comparison: Mapping[str, Any], baseline: str) -> Table:
     title = f"{candidate} against {baseline}"
     table = Table(title=title, title_justify="left", **COMPACT)
     first, *others = _headings(comparison, baseline)
-    table.add_column(first, min_width=ENVIRONMENT_WIDTH)
+    entries = list(_comparison_entries(result))
+    names = add_environment_column(table, [name for name, _ in entries], first)
     for heading in others:
         table.add_column(heading, justify="right", no_wrap=True)
-    for name, entry in _comparison_entries(result):
-        cells = _comparison_row(name, entry)
+    for name, (plain, entry) in zip(names, entries, strict=True):
+        cells = _comparison_row(plain, entry)
         difference = Text(cells[4], style=_colour(entry))
-        table.add_row(*cells[:4], difference, *cells[5:])
+        table.add_row(name, *cells[1:4], difference, *cells[5:])
     return table
 
 
@@ -81,7 +85,8 @@ def comparison_markdown(comparison: Mapping[str, Any]) -> str:
         parts.append(_escaped(gate_sentence(result["regression_gate"], baseline, level)) + "\n")
     parts.append(f"## All together\n\n{_escaped(front_sentence(comparison['front']))}\n")
     parts.append("## Under the validators' rules\n")
-    parts.append(markdown_table(HEADINGS, replay_rows(comparison)))
+    parts.append(markdown_table(replay_headings(comparison), replay_rows(comparison)))
+    parts.append(f"{_escaped(replay_caption(comparison))}\n")
     parts += [f"{_escaped(note)}\n" for note in replay_notes(comparison)]
     parts.append(_method_note(comparison["statistics"]))
     return "\n".join(parts)

@@ -50,6 +50,11 @@ class Sources:
     notes: list[str] = field(default_factory=list)
 
     @property
+    def num_places(self) -> int:
+        """Files, lists, evaluations, and the evaluation tasks of the config."""
+        return len(self.files) + len(LISTS) * len(self.lists) + len(self.evaluations) + 1
+
+    @property
     def inputs(self) -> dict[str, Path]:
         paths = [*self.files, *self.lists, *(folder / "episodes.jsonl" for folder in self.evaluations)]
         return {str(path): path for path in paths}
@@ -113,10 +118,15 @@ def _add_run(sources: Sources, run: str) -> None:
 
 def _report(config: Config, sources: Sources) -> dict[str, Any]:
     problems, notes = [], list(sources.notes)
-    with progress("audit", None, unit="problems") as bar:
+    total, places = sources.num_places, set[str]()
+    with progress("audit", total, unit="places") as bar:
         for problem in _problems(config, sources, notes):
+            if places and problem.place not in places:
+                bar.advance()
+            places.add(problem.place)
             problems.append(problem)
-            bar.advance()
+            bar.note(f"{len(problems):,} problems read, now {problem.place}")
+        bar.advance(total - max(0, len(places) - 1))  # the last one, and places that had nothing new
     return summarise_audit(problems, find_matches(problems), notes)
 
 

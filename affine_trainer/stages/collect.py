@@ -116,6 +116,7 @@ def _collect(config: Config, path: Path, sandbox: Sandbox) -> dict[str, Any]:
     wanted = quotas(config, [tasks.env for tasks in sets])
     rejected = {_name(tasks): Rejections() for tasks in sets}
     gathered = []
+    say(f"collect: {counted(wanted)}")
     with progress("collect", sum(quota.total for quota in wanted), unit="tasks") as bar:
         for tasks, quota in zip(sets, wanted, strict=True):
             rejections = rejected[_name(tasks)]
@@ -178,6 +179,7 @@ def quotas(config: Config, envs: Sequence[str]) -> list[Quota]:
     """`data.num_samples` shared out by the environments' weights, and each share by `data.train_split`.
 
     RL's validation tasks are shared out as its practice is, so that their mean reward is what it improves.
+    What it does not practise has no tasks for it.
     DataError where no sample at all would be left for validation.
     """
     from affine_trainer.envs.stage_tasks import practice_weights, weight_of
@@ -187,14 +189,28 @@ def quotas(config: Config, envs: Sequence[str]) -> list[Quota]:
     practised = practice_weights(envs, config)
     validate = shared_out(max(config.rl_training.validation_samples, len(envs)), practised)
     found = []
-    for env, count, tasks in zip(envs, samples, validate, strict=True):
+    for env, count, tasks, share in zip(envs, samples, validate, practised, strict=True):
         train = min(max(round(count * config.data.train_split), min(1, count)), max(count - 1, min(1, count)))
-        found.append(Quota(train, count - train, max(fewest_rl_tasks(env), count), max(1, tasks)))
+        played = (max(fewest_rl_tasks(env), count), max(1, tasks)) if share else (0, 0)
+        found.append(Quota(train, count - train, *played))
     if not any(quota.validation for quota in found):
         raise DataError(
             f"data.num_samples = {config.data.num_samples} leaves no sample for validation: raise it"
         )
     return found
+
+
+def counted(wanted: Sequence[Quota]) -> str:
+    """What the progress bar counts, in words."""
+    train, validation, rl, rl_validation = (
+        sum(getattr(quota, part) for quota in wanted)
+        for part in ("train", "validation", "rl", "rl_validation")
+    )
+    total = train + validation + rl + rl_validation
+    return (
+        f"{total:,} tasks at most: {train + validation:,} with an expert's sample ({train:,} to train, "
+        f"{validation:,} to validate), {rl:,} for RL to play and {rl_validation:,} to validate it"
+    )
 
 
 def fewest_rl_tasks(env: str) -> int:
@@ -239,9 +255,9 @@ def _gather(
     found.train = draw.samples(answered, "train", quota.train, taken)
     used = {sample.task.key for sample in found.train}
     played.rl = draw.tasks(tasks, "train", quota.rl, taken, used)
-    # SFT may use up a small data set: RL then practises, or is validated, on the same tasks.
-    played.rl = played.rl or [sample.task for sample in found.train]
-    played.rl_validation = played.rl_validation or [sample.task for sample in found.validation]
+    if quota.rl:  # SFT may use up a small data set: RL then practises, or is validated, on the same tasks.
+        played.rl = played.rl or [sample.task for sample in found.train]
+        played.rl_validation = played.rl_validation or [sample.task for sample in found.validation]
     return [found] if played is found else [found, played]
 
 

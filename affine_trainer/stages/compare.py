@@ -18,7 +18,7 @@ from affine_trainer.report.front import front_sentence
 from affine_trainer.report.gate import gate_sentence
 from affine_trainer.report.pairing import Evaluation, read_evaluation
 from affine_trainer.report.replay import replay
-from affine_trainer.report.replay_table import replay_notes, replay_table
+from affine_trainer.report.replay_table import replay_caption, replay_notes, replay_table
 from affine_trainer.report.tables import comparison_markdown, comparison_table
 from affine_trainer.report.verdict import SCHEMA_VERSION, compare_all
 from affine_trainer.scoring import DEFAULT_SCORING, scorings_named
@@ -109,7 +109,7 @@ def _print(console: Console, comparison: Mapping[str, Any], path: Path, scorings
         say(gate_sentence(result["regression_gate"], label, level))
     console.print()
     console.print(replay_table(comparison, scorings))
-    for note in replay_notes(comparison, scorings):
+    for note in (replay_caption(comparison), *replay_notes(comparison, scorings)):
         say(note)
     say(front_sentence(comparison["front"]))
     if len(comparison["baselines"]) > 1:

@@ -19,6 +19,7 @@ from affine_trainer.device import describe_device, usable_ram
 from affine_trainer.memory import Architecture, Estimate, architecture_of, estimates, num_trainable
 from affine_trainer.policies.model_names import model_path
 from affine_trainer.sandbox import isolation_level
+from affine_trainer.stages.workload import played_rows
 
 GIB = 2**30
 FULL_TUNING_RATE = 5e-5  # a learning rate at or below this is one of full fine-tuning
@@ -40,7 +41,7 @@ def doctor(config: Config, *, as_json: bool = False) -> dict[str, Any]:
     device = describe_device()
     on_gpu = device["type"] == "cuda"
     model = architecture_of(model_path(config.model.name))
-    needs = estimates(config, model, on_gpu=on_gpu) if model else []
+    needs = estimates(config, model, on_gpu=on_gpu, played=played_rows(config)) if model else []
     report = {
         "version": __version__,
         "machine": {

@@ -19,6 +19,7 @@ from affine_trainer.device import describe_device, usable_ram
 from affine_trainer.memory import architecture_of, estimates
 from affine_trainer.policies.model_names import model_path
 from affine_trainer.stages.rl import check_start, open_trainer, read_practice
+from affine_trainer.stages.workload import played_rows
 from affine_trainer.tracking import say
 
 if TYPE_CHECKING:
@@ -139,7 +140,8 @@ def _memory(config: Config) -> dict[str, Any] | None:
     if model is None:
         return None
     on_gpu = device["type"] == "cuda"
-    need = next(need for need in estimates(config, model, on_gpu=on_gpu) if need.stage == "rl")
+    needs = estimates(config, model, on_gpu=on_gpu, played=played_rows(config))
+    need = next(need for need in needs if need.stage == "rl")
     available = device["memory_bytes"] if on_gpu else usable_ram()
     return {"needed_bytes": need.total, "available_bytes": available, "device": device["name"]}
 

@@ -25,6 +25,7 @@ from affine_trainer.artifacts import (
     read_manifest,
     read_start,
 )
+from affine_trainer.artifacts.manifest import SCHEMA_VERSION
 from affine_trainer.config import Config, flatten
 from affine_trainer.errors import StageError
 from affine_trainer.stages.evaluated_model import RESERVED
@@ -102,6 +103,8 @@ def _reasons(owner: Manifest | Start, values: Mapping[str, Any] | None) -> Itera
                 yield f"its input `{name}` has changed since"
     if values is None:
         return
+    if owner.schema_version != SCHEMA_VERSION:
+        yield f"the version of its manifest was {owner.schema_version}, now {SCHEMA_VERSION}"
     if owner.depends_on["version"] != __version__:
         yield f"affine-trainer was {owner.depends_on['version']}, now {__version__}"
     made_with = owner.depends_on["config"]

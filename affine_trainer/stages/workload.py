@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from affine_trainer.artifacts import data_dir
 from affine_trainer.config import Config
-from affine_trainer.memory import architecture_of
+from affine_trainer.memory import PlayedRows, architecture_of
 from affine_trainer.policies.model_names import model_path
 
 Kind = Literal["programs", "training", "evaluation"]
@@ -179,11 +179,24 @@ def played_episodes(config: Config) -> list[dict[str, int]]:
     from affine_trainer.learning.task_mix import LEAST_TASKS, TaskMix
 
     rl, envs = config.rl_training, config.data.environments
-    weights = dict(zip(envs, practice_weights(envs, config), strict=True))
+    weights = {env: share for env, share in zip(envs, practice_weights(envs, config), strict=True) if share}
     size = round(rl.oversampling * rl.rollout_batch_size / rl.samples_per_task)
-    mix = TaskMix({env: () for env in envs}, weights, batch_size=size, seed=config.seed, least=LEAST_TASKS)
+    mix = TaskMix({env: () for env in weights}, weights, batch_size=size, seed=config.seed, least=LEAST_TASKS)
     drawn = map(mix.positions, range(rl.num_rollouts))
     return [{env: rl.samples_per_task * len(tasks) for env, tasks in found.items()} for found in drawn]
+
+
+def played_rows(config: Config) -> PlayedRows:
+    """The most that RL plays of long and short episodes; prompts as long as the collected ones, if any."""
+    played, audit = played_episodes(config), _audit(config)
+    short = [n for drawn in played for env, n in drawn.items() if env.startswith("affine:")]
+    long = [sum(n for env, n in drawn.items() if not env.startswith("affine:")) for drawn in played]
+    prompts = [
+        int(found["prompt"]["max"])
+        for name, found in (audit["tokens"].items() if audit else ())
+        if name.startswith("affine:")
+    ]
+    return PlayedRows(max(long), max(short, default=0), max(prompts, default=config.model.max_prompt_tokens))
 
 
 def _evaluation(config: Config, label: str, costs: Mapping[str, Any], scale: float) -> Work:

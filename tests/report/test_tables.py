@@ -3,12 +3,15 @@
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from affine_trainer.config import Config
+from affine_trainer.leaks.summary import audit_tables
 from affine_trainer.report.comparison import points
 from affine_trainer.report.episodes import group_by_environment
 from affine_trainer.report.pairing import read_evaluation
+from affine_trainer.report.replay_table import replay_caption, replay_table
 from affine_trainer.report.summary import summarise
 from affine_trainer.report.tables import comparison_markdown, comparison_table, evaluation_table, percent
 from affine_trainer.report.verdict import compare_all
@@ -17,8 +20,11 @@ from tests.evaluations import episodes, write_evaluation
 SAMPLING = Config().sampling
 
 
-def shown(table):
-    console = Console(width=160, record=True, file=io.StringIO())
+NAMES = ("babyai", "sciworld", "textcraft", "alfworld", "webshop")
+
+
+def shown(table, width=160):
+    console = Console(width=width, record=True, file=io.StringIO())
     console.print(table)
     return console.export_text()
 
@@ -67,6 +73,64 @@ def test_the_markdown_tables_have_as_many_cells_in_every_row(tmp_path):
     assert [line.count("|") for line in rows] == [9] * 5 + [8] * 14  # 6 profiles, two orders, two heads
     assert text.count("rl is better than base") == 1
     assert "Verdict: **dominates**" in text
+
+
+@pytest.fixture
+def interactive(tmp_path):
+    """Two evaluations of the five interactive environments and one with a slice, with room for nothing."""
+    outcomes = {f"agentgym:{name}@embedded": [True, False] * 20 for name in NAMES}
+    outcomes |= {"affine:ded@generated-v1": [True] * 40, "affine:ded@heldout-v1": [False] * 3}
+    return [
+        read_evaluation(write_evaluation(tmp_path / label, episodes(outcomes), Config()), label)
+        for label in ("candidate-one", "base")
+    ]
+
+
+def names_in(text):
+    return [line.split()[0] for line in text.splitlines() if line.split() and line[0] != " "]
+
+
+def test_a_narrow_comparison_loses_the_prefixes_and_no_letter_of_a_name(interactive):
+    compared = compare_all(interactive[0], interactive[1:], SAMPLING)
+    narrow, wide = (shown(comparison_table(compared, "base"), width) for width in (80, 160))
+    assert {*NAMES, "ded", "macro"} <= set(names_in(narrow))
+    assert "…" not in narrow and ":" not in narrow
+    assert {f"agentgym:{name}" for name in NAMES} <= set(names_in(wide))
+
+
+def test_a_narrow_evaluation_loses_the_prefixes_and_no_letter_of_a_name(interactive):
+    plays = group_by_environment(list(interactive[0].file.episodes.values()))
+    policies = {"a-policy-that-does-nothing": plays, "random-action": plays}
+    text = shown(evaluation_table(summarise(plays, SAMPLING, policies), "rl"), 80)
+    assert {*NAMES, "ded", "macro"} <= set(names_in(text))
+    assert "…" not in text and ":" not in text
+
+
+def test_a_narrow_leak_report_breaks_no_name():
+    held = [
+        {"tasks": f"agentgym:{name}@embedded", "place": "data/default/tasks.json (validation)",
+         "problems": 1000, "leaks": 0, "near_duplicates": 1000, "near_share": 1.0}
+        for name in NAMES
+    ]  # fmt: skip
+    (table,) = audit_tables({"held": held, "findings": [], "public_ids": []})
+    assert {f"{name}@embedded" for name in NAMES} <= set(names_in(shown(table, 80)))
+    assert {f"agentgym:{name}@embedded" for name in NAMES} <= set(names_in(shown(table, 160)))
+
+
+def test_the_replay_says_what_its_columns_count_and_gives_a_share_of_all_models_once_an_order(tmp_path):
+    outcomes = {"affine:sat@small": [True] * 30 + [False] * 10}
+    rl, base, sft = (
+        read_evaluation(write_evaluation(tmp_path / label, episodes(outcomes), Config()), label)
+        for label in ("rl", "base", "sft")
+    )
+    compared = compare_all(rl, [base, sft], SAMPLING)
+    lines = shown(replay_table(compared, ["duel-2026-06"])).splitlines()
+    assert lines[1].strip().split("  ")[-3:] == ["envs won", "envs lost", "share of 3"]
+    rows = [line.split() for line in lines if line.startswith("duel")]
+    assert [row[-1].endswith("%") for row in rows] == [True, False, True, False]
+    for heading in ("verdict", "envs won", "envs lost", "share of 3"):
+        assert heading in replay_caption(compared)
+    assert replay_caption(compared) in comparison_markdown(compared)
 
 
 def test_points_always_carry_a_sign_and_never_a_negative_zero():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from affine_trainer.artifacts import read_jsonl, read_manifest, write_json, write_jsonl
+from affine_trainer.artifacts import read_jsonl, read_live, read_manifest, write_json, write_jsonl
 from affine_trainer.cli import app
 from affine_trainer.config import load_config
 from affine_trainer.envs import task_set
@@ -108,6 +108,17 @@ def test_data_of_splits_that_are_apart_leaks_nothing(capsys):
     assert read_manifest(Path("logs/default/audit")) is not None
     assert report["verdict"] in capsys.readouterr().out.replace("\n", " ")
     assert report["verdict"] in Path("logs/default/audit/audit.md").read_text()
+
+
+def test_the_bar_knows_how_many_places_there_are_and_ends_at_all_of_them():
+    lists = {"rl": {"affine:sat@small": [0, 1]}, "validation": {}, "evaluation": {}}
+    write_data([row_of(task) for task in tasks_of("affine:sat", "train", 3)], lists=lists)
+    report_of()
+    live = read_live(Path("logs/default/audit"))
+    assert live is not None
+    bar = next(bar for bar in live.bars if bar.description == "audit")
+    assert (bar.done, bar.total, bar.unit) == (4, 4, "places"), "a file, two lists, the evaluation tasks"
+    assert "problems read" in bar.note
 
 
 def test_an_evaluation_task_put_into_the_training_data_is_a_leak_and_the_command_fails():

@@ -23,10 +23,11 @@ from affine_trainer.config import Config, load_config
 from affine_trainer.envs import grade_reply, task_set, task_sets
 from affine_trainer.envs.stage_tasks import evaluation_tasks, open_sandbox, practice_weights, weight_of
 from affine_trainer.errors import ConfigError, DataError, StageError
+from affine_trainer.learning.practice import open_practice
 from affine_trainer.records import UNLIMITED, Environment, Message, Split, Task, TaskSet
 from affine_trainer.sandbox import isolation_level
 from affine_trainer.stages import collect as stage
-from affine_trainer.stages.collect import check_overlaps, collect, quotas, shared_out
+from affine_trainer.stages.collect import Quota, check_overlaps, collect, counted, quotas, shared_out
 from affine_trainer.stages.expert_samples import Answers, ExpertDraw, Rejections, TokenLimits
 from tests.tiny_model import save_tiny_model, tiny_model, tiny_tokenizer
 
@@ -405,6 +406,36 @@ def test_shares_of_practice_are_apart_from_those_of_the_data():
     assert practice_weights(envs, as_in_data) == [weight_of(env, as_in_data) for env in envs]
 
 
-def test_an_environment_that_is_to_be_practised_needs_a_share():
-    with pytest.raises(ConfigError, match=r"rl_training\.weights needs a number above 0 for .*webshop"):
-        load_config(None, ["rl_training.weights={sat: 1, abd: 1, ded: 1}"])
+def test_an_environment_without_a_share_of_practice_gets_no_tasks_for_rl():
+    envs = ["affine:sat", "affine:abd", "affine:ded"]
+    config = config_with("rl_training.weights={sat: 1, abd: 0}")
+    assert practice_weights(envs, config) == [1, 0, 0]
+    found = quotas(config, envs)
+    assert [(quota.rl > 0, quota.rl_validation) for quota in found] == [(True, 12), (False, 0), (False, 0)]
+    assert all(quota.train and quota.validation for quota in found)
+
+
+def test_what_the_bar_counts_is_said_in_words():
+    wanted = [Quota(900, 100, 3000, 12), Quota(90, 10, 300, 4)]
+    assert counted(wanted) == (
+        "4,416 tasks at most: 1,100 with an expert's sample (990 to train, 110 to validate), "
+        "3,300 for RL to play and 16 to validate it"
+    )
+
+
+def test_something_must_be_left_to_practise():
+    for weights in ("{chess: 1}", "{sat: 0}"):
+        with pytest.raises(ConfigError, match=r"rl_training\.weights leaves nothing to practise"):
+            load_config(None, [f"rl_training.weights={weights}"])
+
+
+def test_tasks_of_an_environment_without_a_share_are_not_written_or_practised() -> None:
+    config = config_with("run=some", "rl_training.weights={sat: 1, abd: 0}", "evaluation.num_samples=3")
+    lists = json.loads((collect(config) / "tasks.json").read_text())
+    assert [*lists["rl"], *lists["validation"]] == ["affine:sat@small", "affine:sat@small"]
+    assert {"affine:abd@generated-v1", "affine:ded@generated-v1"} < set(lists["evaluation"])
+    every = {"affine:sat@small": [0, 1], "affine:abd@generated-v1": [0, 1]}  # as data of before has them
+    with open_sandbox(config) as sandbox:
+        practice = open_practice(every, every, config, sandbox)
+    assert set(practice.tasks) == set(practice.validation) == {"affine:sat@small"}
+    assert "affine:abd, affine:ded: no share in rl_training.weights" in practice.notes[0]

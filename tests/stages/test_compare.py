@@ -95,6 +95,20 @@ def test_a_worse_model_is_dominated():
     assert found["sentence"].endswith("it is dominated in all 2 environments.")
 
 
+def test_only_environments_that_are_clearly_better_are_counted_as_better():
+    evaluated("rl", outcomes(0.5, SAT, ABD) | {DED: [True] * 5 + [False] * 295})
+    evaluated("base", outcomes(0.2, SAT, ABD) | {DED: [False] * 300})
+    folder = compare(load_config(None, ["sampling.epsilon=0.01"]), "rl", ("base",))
+    found = json.loads((folder / "comparison.json").read_text())["baselines"]["base"]
+    entry = found["per_environment"]["affine:ded"]
+    assert found["verdict"] == "dominates"
+    assert entry["difference"] > 0.01 and 0.5 < entry["probability_better"] < 0.9
+    assert found["sentence"].endswith(
+        "it dominates (clearly better, that is P(better) at least 0.9, in 2 of 3 environments; "
+        "clearly worse in none)."
+    )
+
+
 def test_a_trade_is_incomparable_and_names_both_sides():
     evaluated("rl", outcomes(0.5, SAT) | outcomes(0.2, ABD))
     evaluated("base", outcomes(0.2, SAT) | outcomes(0.5, ABD))
@@ -212,8 +226,16 @@ def test_a_path_means_that_folder_even_beside_an_evaluation_of_the_same_name():
 
 
 def test_a_model_that_was_not_evaluated_is_refused_with_the_command():
-    evaluated("rl", {SAT: [True]})
-    with pytest.raises(StageError, match="affine eval --model base"):
+    with pytest.raises(StageError, match=r"run default has none yet\."):
+        compare(CONFIG, "rl", ("base",))
+    for label in ("rl", "sft"):
+        evaluated(label, {SAT: [True]})
+    Path("logs/default/eval/champion").mkdir()
+    message = (
+        r"^The evaluation of base in logs/default/eval/base is not there: run `affine eval --model base` "
+        r"first; run default has those of rl, sft\.$"
+    )
+    with pytest.raises(StageError, match=message):
         compare(CONFIG, "rl", ("base",))
     assert not Path("logs/default/compare").exists()
 

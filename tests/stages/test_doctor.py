@@ -23,6 +23,28 @@ def test_the_shipped_config_of_a_4b_model_gets_an_estimate_for_every_stage(capsy
     assert any("10x" in note for note in report["notes"])
 
 
+def needs(capsys, *overrides: str) -> dict[str, float]:
+    """The estimates in GiB."""
+    report = doctor(load_config(None, overrides), as_json=True)
+    capsys.readouterr()
+    return {stage["stage"]: stage["total_bytes"] / 2**30 for stage in report["stages"]}
+
+
+def test_the_default_run_is_estimated_above_what_it_took_and_not_far_above(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fresh = needs(capsys)
+    assert 2.9 <= max(fresh.values()) <= 1.6 * 2.9, "2.9 GiB was the largest process (docs/log.md)"
+    assert fresh["eval"] >= 2.1, "an evaluation took 2.1 GiB"
+    alone = needs(capsys, "data.agentgym.environments=[]")
+    assert 1.3 <= alone["rl"] <= 2.2 * 1.3, "with prompts as long as the limit allows"
+    (tmp_path / "data/default").mkdir(parents=True)
+    lengths = {"prompt": {"mean": 119.3, "max": 126}, "completion": {"mean": 11.0, "max": 13}}
+    audit = {"counts": {"train": {}, "validation": {}}, "tokens": {"affine:sat@small": lengths}}
+    (tmp_path / "data/default/audit.json").write_text(json.dumps(audit))
+    assert 1.3 <= needs(capsys, "data.agentgym.environments=[]")["rl"] <= 1.55 * 1.3
+    assert 2.9 <= needs(capsys)["rl"] <= 1.45 * 2.9
+
+
 def test_the_table_names_machine_stages_and_verdicts(capsys):
     doctor(load_config(ROOT / "configs" / "qwen3-4b.yaml"))
     shown = capsys.readouterr().out
