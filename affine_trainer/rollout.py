@@ -94,14 +94,16 @@ def continue_from(
     n: int,
     seed: int,
     chunk_size: int,
+    on_chunk: Callable[[list[Episode]], None] | None = None,
     keep_conversation: bool = False,
 ) -> list[list[list[Episode]]]:
     """Play on from every state `n` times, to the end; for each group and state the `n` episodes.
 
     By the rules of `play`: chunks of `chunk_size` episodes, rounded to whole states, each turn's replies one
-    batch, seeds by chunk and turn. What a state's continuations have in common is read once (policies/
-    open_rows.py). An episode's turns are those behind the state, the first of them with its whole reply; its
-    conversation holds all. AffineError where an environment cannot go back to a state.
+    batch, seeds by chunk and turn; `on_chunk` gets each finished chunk. What a state's continuations have in
+    common is read once (policies/open_rows.py). An episode's turns are those behind the state, the first of
+    them with its whole reply; its conversation holds all. AffineError where an environment cannot go back to
+    a state.
     """
     starts = [[state for state in group.states for _ in range(n)] for group in groups]
     tasks = [
@@ -110,7 +112,7 @@ def continue_from(
     ]
     plan = chunk_plan(tasks, max(n, chunk_size - chunk_size % n))
     player = _Player(policy, sampling, seed, _Keep(keep_conversation, states=False))
-    played = _play_plan(tasks, starts, plan, player)
+    played = _play_plan(tasks, starts, plan, player, on_chunk)
     return [[found[at : at + n] for at in range(0, len(found), n)] for found in played]
 
 

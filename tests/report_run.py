@@ -133,6 +133,22 @@ DIAGNOSIS = {
         for outcome in ("all", "solved", "failed")
     ],
     "values": [],
+    "calibration": {
+        "fresh_rollouts": 64, "states": 3, "tasks": 2, "cut_off": 0.125, "interval": "bootstrap over tasks",
+        "values": {
+            of: {"return": "discounted by turn, gamma 0.99", "number": 3, "mean_value": 0.5,
+                 "mean_truth": 0.4375, "bias": {"value": 0.0625, "lower": -0.03125, "upper": 0.15625},
+                 "rmse": 0.09375, "near": 0.625, "correlation": None, **more, "bins": [
+                     {"lower": low, "upper": low + 0.25, "number": 1, "mean_value": low + 0.125,
+                      "mean_truth": low} for low in (0.25, 0.5)]}
+            for of, more in (("critic", {}), ("monte_carlo", {"rollouts_a_state": 9.0}))
+        },
+        "rows": [
+            {"of": of, "task": "affine:sat@small/1", "turn": 1, "position": 9, "value": value, "truth": 0.5,
+             "standard_error": 0.0625, "continuations": 64}
+            for of in ("critic", "monte_carlo") for value in (0.25, 0.5, 0.75)
+        ],
+    },
 }  # fmt: skip
 EXPERIMENT = {
     "name": "clip",

@@ -312,6 +312,17 @@ def diagnose(
     episodes: Annotated[
         int, typer.Option("--episodes", min=1, max=65536, help="Episodes that gradients are taken of.")
     ] = 128,
+    states: Annotated[
+        int,
+        typer.Option("--states", min=0, max=65536, help="States whose values are compared with the truth."),
+    ] = 64,
+    fresh_rollouts: Annotated[
+        int,
+        typer.Option("--fresh-rollouts", min=2, max=4096, help="Continuations that measure a state's truth."),
+    ] = 64,
+    vine: Annotated[
+        bool, typer.Option("--vine", help="Compare VinePPO's advantages too where the run has others.")
+    ] = False,
     run: Annotated[
         str | None,
         typer.Option("--run", metavar="RUN", help="A finished run, with the config it was made with."),
@@ -321,11 +332,11 @@ def diagnose(
     unsandboxed: Unsandboxed = False,
 ) -> None:
     """Measure gradients, advantages and values of RL."""
-    from affine_trainer.stages.diagnose import config_of
+    from affine_trainer.stages.diagnose import Measures, config_of
     from affine_trainer.stages.diagnose import diagnose as stage
 
     chosen = config_of(run) if run else read_config(config, overrides, unsandboxed=unsandboxed)
-    stage(chosen, at=at, num_episodes=episodes)
+    stage(chosen, at=at, measures=Measures(episodes, states, fresh_rollouts, vine))
 
 
 @app.command("config", rich_help_panel=MORE)

@@ -9,14 +9,14 @@ from itertools import islice
 from affine_trainer.config import Config
 from affine_trainer.envs import task_set
 from affine_trainer.envs.stage_tasks import practice_weights
-from affine_trainer.errors import ConfigError
+from affine_trainer.errors import AffineError, ConfigError
 from affine_trainer.learning.curriculum import Curriculum
 from affine_trainer.learning.diagnostics import PhaseClock
 from affine_trainer.learning.reward_function import RewardFunction
 from affine_trainer.learning.rollouts import Rollouts
 from affine_trainer.learning.task_mix import LEAST_TASKS, TaskMix
 from affine_trainer.policies.scripted import SAYS_NOTHING
-from affine_trainer.records import Policy, Sampling, TaskGroup, TaskSet
+from affine_trainer.records import Episode, Policy, Sampling, Task, TaskGroup, TaskSet
 from affine_trainer.rollout import play
 from affine_trainer.sandbox import Sandbox
 from affine_trainer.tracking import progress
@@ -53,6 +53,15 @@ class Practice:
             curriculum=self.curriculum,
             reward=self.reward,
         )
+
+    def why_not_continued(self) -> str | None:
+        """Why plays cannot go on from earlier states, by trying each environment; None where they can."""
+        for name, indices in self.tasks.items():
+            try:
+                _say_nothing(self.task_sets[name], indices, keep_states=True)
+            except AffineError as error:
+                return str(error)
+        return None
 
 
 def open_practice(tasks: TaskLists, validation: TaskLists, config: Config, sandbox: Sandbox) -> Practice:
@@ -121,12 +130,20 @@ def _batches(indices: Sequence[int]) -> Iterator[list[int]]:
 
 def _check_reward(reward: RewardFunction, task_set: TaskSet, indices: Sequence[int]) -> None:
     """Try the function on an episode of someone who has nothing to say."""
-    task = task_set.tasks(indices[:1])[0]
-    sampling = Sampling(0.0, 1.0, 1, seed=0)
-    [[episode]] = play([TaskGroup(task_set, [task])], SAYS_NOTHING, sampling, seed=0, chunk_size=1)
+    task, episode = _say_nothing(task_set, indices)
     if episode.grade is None:
         raise ConfigError(
             f"rl_training.reward_function cannot be tried, since an episode of {task.key} could not be "
             f"graded: {episode.error}"
         )
     reward.check(task, episode)
+
+
+def _say_nothing(
+    task_set: TaskSet, indices: Sequence[int], *, keep_states: bool = False
+) -> tuple[Task, Episode]:
+    """The first task, and an episode of it by someone who has nothing to say."""
+    task, sampling = task_set.tasks(indices[:1])[0], Sampling(0.0, 1.0, 1, seed=0)
+    group = TaskGroup(task_set, [task])
+    [[episode]] = play([group], SAYS_NOTHING, sampling, seed=0, chunk_size=1, keep_states=keep_states)
+    return task, episode

@@ -37,15 +37,29 @@ class Cost:
 
 
 @dataclass(slots=True)
+class Continuations:
+    """What valuing the states of one episode takes that is learned from: plays, tokens and seconds.
+
+    Tokens and seconds are scaled as those of the Probe. `read` tokens are those that a play holds and did not
+    sample itself; a reading that plays share counts for each.
+    """
+
+    number: float
+    sampled_tokens: float
+    read_tokens: float
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
 class Probe:
     """Seconds to score one episode that is learned from, and seconds of one optimiser step.
 
-    To score an episode includes the continuations that value its states, where advantages are made of them.
-
     Both are scaled by `tokens_ratio`, the run's tokens an episode in parts of those of the measured step.
+    `continuations` are those that value states, None where advantages are not made of them.
     """
 
     costs: dict[str, Cost] = field(default_factory=dict)
+    continuations: Continuations | None = None
     score_seconds: float = 0.0
     update_seconds: float = 0.0
     tokens_ratio: float = 1.0
@@ -83,14 +97,17 @@ def measure(config: Config, practice: Practice, open_trainer: OpenTrainer, scrat
         groups = rollouts.practise(_sample(practice, config), rl.num_rollouts - 1)
         probe.costs |= _costs(groups, clock)
         chosen = _in_proportion(groups, wanted, rl.mini_batch_size // rl.samples_per_task, config)
-        if rl.advantage == "vine":
-            chosen, _ = rollouts.value(chosen, rl.num_rollouts - 1, policy.text_of)
         probe.tokens_ratio = _expected_tokens(probe, wanted) / fmean(map(_num_tokens, chosen))
+        if rl.advantage == "vine":
+            chosen, took = rollouts.value(chosen, rl.num_rollouts - 1, policy.text_of)
+            probe.continuations = _continuations(took, len(chosen), probe.tokens_ratio)
         return chosen
 
     def report(finished: int, metrics: dict[str, float]) -> None:
-        seconds = metrics["time/score"] + metrics.get("time/values", 0.0)
-        probe.score_seconds = probe.tokens_ratio * seconds / rl.mini_batch_size
+        scale = probe.tokens_ratio / rl.mini_batch_size
+        probe.score_seconds = scale * metrics["time/score"]
+        if probe.continuations:
+            probe.continuations.seconds = scale * metrics["time/values"]
 
     hooks = RunHooks(collect, lambda finished: 0.0, report)
     trainer, policy = open_trainer(config.model_copy(update={"rl_training": once}), scratch, hooks, clock)
@@ -101,6 +118,15 @@ def measure(config: Config, practice: Practice, open_trainer: OpenTrainer, scrat
     trainer.train()
     probe.update_seconds = probe.tokens_ratio * steps.seconds[-1]
     return probe
+
+
+def _continuations(took: Mapping[str, float], num_episodes: int, tokens_ratio: float) -> Continuations:
+    an_episode = {name: value / num_episodes for name, value in took.items()}
+    return Continuations(
+        number=an_episode["vine_rollouts"],
+        sampled_tokens=tokens_ratio * an_episode["vine_tokens"],
+        read_tokens=tokens_ratio * an_episode["vine_tokens_read"],
+    )
 
 
 class _StepSeconds(TrainerCallback):

@@ -13,7 +13,7 @@ from affine_trainer.learning.diagnostics import PhaseClock
 from affine_trainer.learning.reward_function import RewardFunction
 from affine_trainer.learning.rollout_plan import plan_of
 from affine_trainer.learning.task_mix import TaskMix
-from affine_trainer.learning.vine import monte_carlo_values, value_episodes
+from affine_trainer.learning.vine import Values, monte_carlo_values, value_episodes
 from affine_trainer.records import (
     Completion,
     Conversation,
@@ -75,16 +75,21 @@ class Rollouts:
         self._reward = reward
         self._practised: dict[str, TaskSet] = {}
 
-    def collect(self, iteration: int) -> dict[str, list[Episode]]:
+    def collect(self, iteration: int, *, keep_states: bool = False) -> dict[str, list[Episode]]:
         """The episodes of one iteration by environment, with their token ids and log-probabilities."""
-        episodes = self.practise(self._mix.draw(iteration), iteration)
+        episodes = self.practise(self._mix.draw(iteration), iteration, keep_states=keep_states)
         if self._curriculum:
             size = self._config.rl_training.samples_per_task
             self._curriculum.take_in({name: task_successes(group, size) for name, group in episodes.items()})
         return episodes
 
-    def practise(self, drawn: Mapping[str, Sequence[int]], iteration: int) -> dict[str, list[Episode]]:
-        """`samples_per_task` episodes of each drawn task, as they are played and paid in `iteration`."""
+    def practise(
+        self, drawn: Mapping[str, Sequence[int]], iteration: int, *, keep_states: bool = False
+    ) -> dict[str, list[Episode]]:
+        """`samples_per_task` episodes of each drawn task, as they are played and paid in `iteration`.
+
+        The states at which their turns began stay on them for `advantage: vine`, or where they are wanted.
+        """
         rl = self._config.rl_training
         tasks = {
             name: [t for t in self._task_sets[name].tasks(indices) for _ in range(rl.samples_per_task)]
@@ -97,7 +102,7 @@ class Rollouts:
             }
         self._practised = {f"{found.env}@{found.family}": found for found in task_sets.values()}
         seed = seed_from(self._config.seed, "rollouts", iteration)
-        keep = rl.advantage == "vine"
+        keep = keep_states or rl.advantage == "vine"
         episodes = self._play(tasks, task_sets, self._sampling, seed, "play", keep_states=keep)
         if not self._reward:
             return episodes
@@ -113,29 +118,43 @@ class Rollouts:
 
         Continuations are sampled, limited and paid as the episodes were. `text_of` decodes token ids.
         """
-        rl, names = self._config.rl_training, [e.task_key.rpartition("/")[0] for e in episodes]
+        names = [_name_of(e.task_key) for e in episodes]
         groups = {name: [e for e, of in zip(episodes, names, strict=True) if of == name] for name in names}
         seed = seed_from(self._config.seed, "rollouts", iteration)
         with self._clock.phase("values"):
             valued, metrics = value_episodes(
                 [(self._practised[name], found) for name, found in groups.items()],
                 text_of,
-                lambda states: monte_carlo_values(
-                    states,
-                    self._continue,
-                    plan_of(rl),
-                    unbiased=rl.adaptive_rollouts != "adaptive_mle",
-                    gamma=rl.gamma,
-                    seed=seed,
-                ),
-                most=rl.vine_max_states,
+                lambda states: self.state_values(states, seed),
+                most=self._config.rl_training.vine_max_states,
             )
         remaining = {name: iter(found) for name, found in zip(groups, valued, strict=True)}
         return [next(remaining[name]) for name in names], metrics
 
-    def _continue(self, groups: Sequence[StateGroup], n: int, seed: int) -> list[list[list[Episode]]]:
-        size = self._config.rl_training.vine_batch_size
-        played = continue_from(groups, self._untimed, self._sampling, n=n, seed=seed, chunk_size=size)
+    def task_set(self, task_key: str) -> TaskSet:
+        """That of a task of the last `practise`, with the limits it was played under."""
+        return self._practised[_name_of(task_key)]
+
+    def state_values(self, groups: Sequence[StateGroup], seed: int) -> Values:
+        """Monte-Carlo values of states of the last `practise`, of as many continuations as the run takes."""
+        rl = self._config.rl_training
+        unbiased = rl.adaptive_rollouts != "adaptive_mle"
+        plan = plan_of(rl)
+        return monte_carlo_values(groups, self.play_on, plan, unbiased=unbiased, gamma=rl.gamma, seed=seed)
+
+    def play_on(self, groups: Sequence[StateGroup], n: int, seed: int) -> list[list[list[Episode]]]:
+        """`n` continuations of states of the last `practise`, sampled, limited and paid as its episodes."""
+        size, total = self._config.rl_training.vine_batch_size, n * sum(len(group.states) for group in groups)
+        with progress("rl continuations", total, unit="episodes") as bar:
+            played = continue_from(
+                groups,
+                self._untimed,
+                self._sampling,
+                n=n,
+                seed=seed,
+                chunk_size=size,
+                on_chunk=lambda chunk: bar.advance(len(chunk)),
+            )
         return [
             [[self._paid(at, e) for e in found] for at, found in zip(group.states, of_states, strict=True)]
             for group, of_states in zip(groups, played, strict=True)
@@ -187,6 +206,10 @@ class Rollouts:
                 keep_states=keep_states,
             )
         return dict(zip(tasks, episodes, strict=True))
+
+
+def _name_of(task_key: str) -> str:
+    return task_key.rpartition("/")[0]
 
 
 def by_task(groups: Mapping[str, Sequence[Episode]], size: int) -> list[list[Sequence[Episode]]]:

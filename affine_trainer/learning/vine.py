@@ -118,13 +118,15 @@ class _Sample:
 class Values:
     """What the states of a batch are worth: a value a state, None where too few plays could be graded.
 
-    `num_tokens` were sampled for it in `num_played` plays; `used` is the number of plays behind each value.
+    `num_tokens` were sampled for it in `num_played` plays, and `num_tokens_read` not sampled in them: a
+    reading that plays share counts for each. `used` is the number of plays behind each value.
     """
 
     values: list[list[float | None]]
     used: list[int]
     num_played: int
     num_tokens: int
+    num_tokens_read: int
 
 
 def monte_carlo_values(
@@ -143,9 +145,9 @@ def monte_carlo_values(
     graded counts for nothing, and another is played in its place, FURTHER_WAVES times at most.
     """
     samples: list[dict[Hashable, _Sample]] = [
-        {_key(state): _Sample(state) for state in group.states} for group in groups
+        {state_key(state): _Sample(state) for state in group.states} for group in groups
     ]
-    num_played = num_tokens = 0
+    num_played = num_tokens = num_read = 0
     for wave in range(len(plan.looks) + FURTHER_WAVES):
         open_samples = [[s for s in found.values() if s.value is None] for found in samples]
         waiting = [s for group in open_samples for s in group]
@@ -162,18 +164,21 @@ def monte_carlo_values(
             sample.decide(plan, unbiased)
             num_played += len(episodes)
             num_tokens += sum(e.num_completion_tokens - sample.state.begun for e in episodes if e.turns)
+            num_read += sum(e.num_prompt_tokens + sum(sample.state.action_mask) for e in episodes)
     return Values(
         values=[
-            [found[_key(state)].value for state in group.states]
+            [found[state_key(state)].value for state in group.states]
             for group, found in zip(groups, samples, strict=True)
         ],
         used=[s.used for found in samples for s in found.values() if s.value is not None],
         num_played=num_played,
         num_tokens=num_tokens,
+        num_tokens_read=num_read,
     )
 
 
-def _key(state: State) -> Hashable:
+def state_key(state: State) -> Hashable:
+    """Equal for states that nothing tells apart, such as the beginning of several episodes of a task."""
     return state.task.key, state.token_ids, state.messages, state.begun, state.snapshot, state.num_turns
 
 
@@ -213,6 +218,7 @@ def value_episodes(
         "vine_states": float(sum(len(group) for group in estimated.values)),
         "vine_rollouts": float(estimated.num_played),
         "vine_tokens": float(estimated.num_tokens),
+        "vine_tokens_read": float(estimated.num_tokens_read),
         "vine_value_mean": fmean(known) if known else float("nan"),
         "vine_rollouts_a_state": fmean(estimated.used) if estimated.used else float("nan"),
         "vine_unvalued": float(sum(value is None for group in estimated.values for value in group)),

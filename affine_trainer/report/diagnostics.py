@@ -1,4 +1,4 @@
-"""What `affine diagnose` left: how advantages and values are spread, and how noisy each gradient is."""
+"""What `affine diagnose` left: how advantages and values are spread, and how right the values are."""
 
 from __future__ import annotations
 
@@ -40,6 +40,51 @@ class SpreadPlot:
     title: str
     unit: str
     lines: dict[str, Spread]
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationLine:
+    """One kind of value of a diagnosis: its statistics, and value and measured truth of each state."""
+
+    entry: Traced
+    states: list[tuple[float, float]]
+
+    @property
+    def bins(self) -> list[tuple[float, float]]:
+        """Mean value and mean truth of each bin."""
+        return [(each["mean_value"].raw, each["mean_truth"].raw) for each in self.entry["bins"]]
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationPlot:
+    """The calibration that one diagnosis found, and its kinds of values by what they are called."""
+
+    name: str
+    weights: str
+    found: Traced
+    lines: dict[str, CalibrationLine]
+
+
+def value_label(name: str, rollouts_a_state: float | None) -> str:
+    """What a kind of value is called: `critic`, or `Monte Carlo, 9 plays`."""
+    if rollouts_a_state is None:
+        return name
+    return f"{name.replace('_', ' ').title()}, {rollouts_a_state:.3g} plays"
+
+
+def calibration_plots(run: RunFiles) -> list[CalibrationPlot]:
+    """One for each diagnosis that measured the truth."""
+    plots = []
+    for weights, diagnosis in run.diagnostics.items():
+        found = diagnosis.get("calibration")
+        if found is not None and (values := found.get("values")):
+            lines = {}
+            for name, entry in values.entries():
+                states = [(row["value"], row["truth"]) for row in found["rows"].raw if row["of"] == name]
+                label = value_label(name, entry.raw.get("rollouts_a_state"))
+                lines[label] = CalibrationLine(entry, states)
+            plots.append(CalibrationPlot(f"calibration_{weights}", weights, found, lines))
+    return plots
 
 
 def spreads(diagnosis: Traced, kind: str) -> list[Spread]:

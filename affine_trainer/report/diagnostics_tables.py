@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,11 +12,13 @@ from affine_trainer.report.tables import COMPACT, percent
 
 
 def diagnostics_tables(found: Mapping[str, Any]) -> Iterator[Table]:
-    """Gradient noise by estimator, values by step, and what the tasks could teach."""
+    """Gradient noise by estimator, values by step and against the truth, and what the tasks could teach."""
     yield _gradients(found)
     yield _spreads(found, "advantages", "Advantages, before normalisation")
     if found["values"]:
         yield _spreads(found, "values", "Values of the critic")
+    if "values" in found["calibration"]:
+        yield _calibration(found["calibration"])
     yield _tasks(found)
 
 
@@ -24,12 +27,12 @@ def _gradients(found: Mapping[str, Any]) -> Table:
     title = f"Policy gradient on {found['episodes']} episodes of {found['tasks']} tasks ({found['weights']})"
     table = Table(title=title, title_justify="left", caption_justify="left", **COMPACT)
     table.caption = (
-        f"SNR: |G|^2 / tr(Sigma) of one task, {level} {found['interval']}, and less that of "
+        f"SNR: |G|^2 / tr(Sigma) of one task, {level} {found['interval']}; gap: less that of "
         f"{found['configured']} on the same tasks. Noise scale: the tasks (and episodes, counted as if they "
         "were independent) at which noise and signal are level."
     )
     table.add_column("estimator", no_wrap=True)
-    for heading in ("SNR", level, "difference", level, "noise scale", "episodes"):
+    for heading in ("SNR", level, "gap", level, "noise scale", "episodes"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, entry in found["gradients"].items():
         if "silent" in entry:
@@ -67,6 +70,40 @@ def _spreads(found: Mapping[str, Any], key: str, title: str) -> Table:
             *(f"{value:+.3f}" for value in (low, middle, high)),
         )
     return table
+
+
+def _calibration(found: Mapping[str, Any]) -> Table:
+    level = f"{100 * found['confidence_level']:g} %"
+    fresh, states = found["fresh_rollouts"], found["states"]
+    title = f"Values against the truth: the mean of {fresh} fresh continuations, at {states} states"
+    table = Table(title=title, title_justify="left", caption_justify="left", **COMPACT)
+    table.caption = (
+        f"Bias: value less truth, {level} {found['interval']} ({found['tasks']}). RMSE without the noise of "
+        f"the measured truth. Near: within .05 of it. Monte Carlo: {_plays(found)}. "
+        f"{percent(found['cut_off'])} of the continuations were cut off; a critic that learns by GAE values "
+        "what would come then."
+    )
+    table.add_column("of", no_wrap=True)
+    for heading in ("mean", "truth", "bias", level, "RMSE", "near", "corr."):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, entry in found["values"].items():
+        correlation = entry["correlation"]
+        table.add_row(
+            name.replace("_", " "),
+            f"{entry['mean_value']:.3f}",
+            f"{entry['mean_truth']:.3f}",
+            f"{entry['bias']['value']:+.3f}",
+            _range(entry["bias"], "+"),
+            f"{entry['rmse']:.3f}",
+            percent(entry["near"]),
+            "–" if math.isnan(correlation) else f"{correlation:.2f}",
+        )
+    return table
+
+
+def _plays(found: Mapping[str, Any]) -> str:
+    entry = found["values"].get("monte_carlo", {})
+    return f"the mean of {entry['rollouts_a_state']:.3g} other plays" if entry else "none could be made"
 
 
 def _tasks(found: Mapping[str, Any]) -> Table:

@@ -9,10 +9,11 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from affine_trainer.artifacts import write_atomic
-from affine_trainer.report.diagnostics import spread_plots
+from affine_trainer.report.diagnostics import calibration_plots, spread_plots
 from affine_trainer.report.plots import (
     PAPER,
     Estimate,
+    calibration_figure,
     curve_figure,
     difference_figure,
     forest_figure,
@@ -60,6 +61,8 @@ def run_figures(run: RunFiles) -> Iterator[tuple[str, Callable[[], Figure]]]:
         yield panel.name, partial(curve_figure, panel)
     for plot in spread_plots(run):
         yield plot.name.replace("/", "-").replace(" ", "_"), partial(spread_figure, plot)
+    for plot in calibration_plots(run):
+        yield plot.name, partial(calibration_figure, plot)
 
 
 def _forest(run: RunFiles) -> Figure:

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from affine_trainer.colours import model_looks
-from affine_trainer.report.diagnostics import SpreadPlot
+from affine_trainer.report.diagnostics import CalibrationPlot, SpreadPlot
 from affine_trainer.report.training_curves import Panel
 
 MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle": "^"}
@@ -152,6 +152,28 @@ def spread_figure(plot: SpreadPlot) -> Figure:
         axes.set_xlabel(plot.unit)
     if len(plot.lines) > 1:
         right.legend(loc="best")
+    return figure
+
+
+def calibration_figure(plot: CalibrationPlot) -> Figure:
+    """A panel a kind of value: the measured truth of each state over its value, and the means of bins.
+
+    Right values lie on the dashed line.
+    """
+    figure = Figure(figsize=(PAGE_WIDTH, 2.6), layout="constrained")
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    everything = [number for line in plot.lines.values() for state in line.states for number in state]
+    ends = min(everything), max(everything)
+    look = model_looks(["rl"])["rl"]
+    for axes, (label, line) in zip(panels, plot.lines.items(), strict=False):
+        axes.plot(ends, ends, color=muted(), linestyle="--", linewidth=0.9)
+        axes.plot(*zip(*line.states, strict=True), ".", color=look.colour, alpha=0.45, markersize=3.5)
+        axes.plot(*zip(*line.bins, strict=True), MARKERS[look.marker], color=ink(), linestyle="-")
+        axes.set_title(label.capitalize())
+        axes.set_xlabel("value")
+    panels[0].set_ylabel("measured truth")
+    for unused in panels[len(plot.lines) :]:
+        unused.set_visible(False)
     return figure
 
 

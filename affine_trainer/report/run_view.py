@@ -10,8 +10,13 @@ from markupsafe import Markup
 from affine_trainer.config import Config
 from affine_trainer.report import costs, readings
 from affine_trainer.report.costs import Phase
-from affine_trainer.report.diagnostics import SpreadPlot, spread_plots
-from affine_trainer.report.plots import curve_figure, spread_figure, themed_svg
+from affine_trainer.report.diagnostics import (
+    CalibrationPlot,
+    SpreadPlot,
+    calibration_plots,
+    spread_plots,
+)
+from affine_trainer.report.plots import calibration_figure, curve_figure, spread_figure, themed_svg
 from affine_trainer.report.readings import EnvironmentResults, Link, ScoringRow, Verdict
 from affine_trainer.report.run_files import RunFiles
 from affine_trainer.report.traced import Traced
@@ -158,6 +163,12 @@ class RunView:
     def spreads(self) -> list[tuple[SpreadPlot, Markup]]:
         plots = spread_plots(self.run)
         return [(plot, Markup(themed_svg(spread_figure(plot), plot.title))) for plot in plots]
+
+    @property
+    def calibrations(self) -> list[tuple[CalibrationPlot, Markup]]:
+        plots = calibration_plots(self.run)
+        described = "Values against the measured truth"
+        return [(plot, Markup(themed_svg(calibration_figure(plot), described))) for plot in plots]
 
     def _lasts(self, panel: Panel) -> list[tuple[str, Traced]]:
         log = self.run.sft if panel.stage == "sft" else self.run.rl

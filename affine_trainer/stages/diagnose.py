@@ -1,4 +1,4 @@
-"""Diagnostics of an RL run: how noisy each estimator's gradient is, how advantages and values are spread."""
+"""Diagnostics of an RL run: how noisy each estimator's gradient is, and how right values are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +21,17 @@ from affine_trainer.artifacts import (
     write_atomic,
     write_json,
 )
-from affine_trainer.config import Config
+from affine_trainer.config import Config, RLConfig
 from affine_trainer.errors import StageError
-from affine_trainer.records import Episode
+from affine_trainer.records import Episode, seed_from
 from affine_trainer.report.diagnostics_tables import diagnostics_tables
 from affine_trainer.stages.rl import READS, RLRun, read_practice
+from affine_trainer.stages.value_calibration import (
+    Continued,
+    calibrate,
+    calibration_csv,
+    continue_states,
+)
 from affine_trainer.stats import common_edges, distribution, gradient_noise, jackknife_difference
 from affine_trainer.tracking import EVENTS_FILE, Tracker, progress, say
 
@@ -34,16 +40,33 @@ if TYPE_CHECKING:
     from affine_trainer.learning.trl_ppo import PPOTrainer
 
 SCHEMA_VERSION = 1
+TABLES = ("advantages", "values", "calibration")
 FEWEST_TASKS = 3
 COLUMNS = ("of", "step", "outcome", "lower", "upper", "count", "cumulative_share")
 
 
-def diagnose(config: Config, *, at: str = "best", num_episodes: int = 128) -> Path:
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What is measured: on `num_episodes`, whose values at `num_states` states are compared with the truth.
+
+    The truth is taken from `fresh_rollouts` continuations of each; without a state that is left out. With
+    `vine` that estimator is compared in a run of another one too.
+    """
+
+    num_episodes: int = 128
+    num_states: int = 64
+    fresh_rollouts: int = 64
+    vine: bool = False
+
+
+def diagnose(config: Config, *, at: str = "best", measures: Measures = Measures()) -> Path:
     """Play a fresh batch with weights of an RL run and write logs/{run}/diagnostics/{weights}; that folder.
 
     `at` is best, last, or the name of a folder in rl_checkpoints; the run may be under way. Writes
-    diagnostics.json, advantages.csv and values.csv; nothing of the run is changed. Raises StageError.
+    diagnostics.json, advantages.csv, values.csv and, where values are compared with the truth,
+    calibration.csv; nothing of the run is changed. Raises StageError.
     """
+    check_vine(config.rl_training, measures)
     data, sft = data_dir(config), model_dir(config, "sft_final")
     require(data, "collect", "affine collect")
     require(sft, "sft", "affine sft")
@@ -53,16 +76,17 @@ def diagnose(config: Config, *, at: str = "best", num_episodes: int = 128) -> Pa
     with stage_folder("diagnose", path, config, reads=READS, inputs=inputs, force=True) as folder:
         from affine_trainer.envs.stage_tasks import open_sandbox
 
-        small = with_batch(config, num_episodes)
+        small = with_batch(config, measures.num_episodes)
         with open_sandbox(config) as sandbox:
             tracker = Tracker(path / EVENTS_FILE, "diagnose", rich.get_console())
-            found = _diagnose(RLRun(small, tracker, read_practice(small, sandbox)), weights, path)
+            run = RLRun(small, tracker, read_practice(small, sandbox))
+            found = _diagnose(run, weights, path, measures)
         folder.finish({"estimators": list(found["gradients"])})
     for table in diagnostics_tables(found):
         rich.get_console().print()
         rich.get_console().print(table)
-    names = ", ".join(str(path / name) for name in ("diagnostics.json", "advantages.csv", "values.csv"))
-    say(f"diagnose: wrote {names}")
+    written = [path / name for name in ("diagnostics.json", *(f"{name}.csv" for name in TABLES))]
+    say(f"diagnose: wrote {', '.join(str(file) for file in written if file.exists())}")
     return path
 
 
@@ -99,22 +123,29 @@ def with_batch(config: Config, num_episodes: int) -> Config:
     return config.model_copy(update={"rl_training": rl.model_copy(update=sizes)})
 
 
-def _diagnose(run: RLRun, weights: Path, path: Path) -> dict[str, Any]:
+def check_vine(rl: RLConfig, measures: Measures) -> None:
+    """StageError for `vine` beside a return that it cannot have."""
+    if measures.vine and rl.gae_level == "token" and rl.gamma < 1.0:
+        raise StageError(
+            "--vine discounts by turns, but rl_training.gae_level is token: its advantages would be those of "
+            "another return than the run learns from; leave --vine out"
+        )
+
+
+def _diagnose(run: RLRun, weights: Path, path: Path, measures: Measures) -> dict[str, Any]:
     """Play, measure, and write; the body of diagnostics.json."""
     from affine_trainer.learning.experience import pack_episodes
     from affine_trainer.learning.frozen_batch import freeze
     from affine_trainer.learning.ppo_loop import steps_per_iteration
-    from affine_trainer.learning.rollouts import instructive
 
     config, rl = run.config, run.config.rl_training
     trainer = run.open_trainer()
     trainer.load(weights)
     kind, _, number = weights.name.rpartition("-")
     iteration = int(number) // (1 if kind == "best" else steps_per_iteration(rl))
-    with progress("diagnose: play", None, unit="batches") as bar, trainer.sampling():
-        groups = run.rollouts.collect(iteration)
-        episodes = run.valued(instructive(groups, rl.rollout_batch_size, rl.samples_per_task), iteration)
-        bar.advance()
+    left_out = why_not_calibrated(run, measures)
+    with trainer.sampling():
+        groups, episodes, continued = _play(run, iteration, measures, calibrated=left_out is None)
     experience = pack_episodes(episodes, trainer.pad_id)
     batch = freeze(episodes, experience, trainer.scored(experience).values, rl)
     level = config.sampling.confidence_level
@@ -129,12 +160,54 @@ def _diagnose(run: RLRun, weights: Path, path: Path) -> dict[str, Any]:
         "gradients": gradients(trainer, batch, rl.advantage, level),
         "advantages": spreads(batch.advantages, batch),
         "values": spreads({} if batch.values is None else {"critic": batch.values[:, :-1]}, batch),
+        "calibration": calibrate(continued, batch.values, rl, measures.fresh_rollouts, level)
+        if continued
+        else {"left_out": left_out},
         "zero_variance": explain_zero_variance(groups, rl.samples_per_task),
     }
     write_json(path / "diagnostics.json", found)
     for name in ("advantages", "values"):
         write_atomic(path / f"{name}.csv", as_csv(found[name]))
+    if "rows" in found["calibration"]:
+        write_atomic(path / "calibration.csv", calibration_csv(found["calibration"]))
     return found
+
+
+def why_not_calibrated(run: RLRun, measures: Measures) -> str | None:
+    """Why values are not compared with the truth; None where they are."""
+    if not measures.num_states:
+        return "not asked for (--states 0)"
+    return run.practice.why_not_continued()
+
+
+def _play(
+    run: RLRun, iteration: int, measures: Measures, *, calibrated: bool
+) -> tuple[dict[str, list[Episode]], list[Episode], Continued | None]:
+    """All episodes by environment, those to learn from, and continuations of some of their states.
+
+    Those have seeds of their own, so that the values of VinePPO's advantages come from other plays.
+    """
+    from affine_trainer.learning.rollouts import instructive
+    from affine_trainer.learning.value_check import draw_states
+
+    rl, rollouts, continued = run.config.rl_training, run.rollouts, None
+    with_vine = measures.vine or rl.advantage == "vine"
+    groups = rollouts.collect(iteration, keep_states=calibrated or with_vine)
+    episodes = instructive(groups, rl.rollout_batch_size, rl.samples_per_task)
+    if calibrated:
+        seed = seed_from(run.config.seed, "diagnose", iteration)
+        drawn = draw_states(
+            episodes,
+            rollouts.task_set,
+            run.text_of,
+            most=rl.vine_max_states,
+            count=measures.num_states,
+            seed=seed,
+        )
+        continued = continue_states(rollouts, drawn, measures.fresh_rollouts, seed)
+    if with_vine:
+        episodes, _ = rollouts.value(episodes, iteration, run.text_of)
+    return groups, episodes, continued
 
 
 def gradients(trainer: PPOTrainer, batch: FrozenBatch, reference: str, level: float) -> dict[str, Any]:

@@ -246,9 +246,9 @@ class RLRun:
         self._explain(iteration + 1, played)
         if rl.advantage == "group":  # other baselines learn from such tasks all the same
             self._explain_tasks(iteration + 1, same, num_tasks)
-        return self.valued(episodes, iteration)
+        return self._valued(episodes, iteration)
 
-    def valued(self, episodes: list[Episode], iteration: int) -> list[Episode]:
+    def _valued(self, episodes: list[Episode], iteration: int) -> list[Episode]:
         """The episodes with the values of their states, where advantages are made of them."""
         if self.config.rl_training.advantage != "vine":
             return episodes

@@ -76,7 +76,8 @@ def planned(config: Config, practice: Practice, probe: Probe) -> dict[str, Any]:
         "optimiser_steps": rl.num_rollouts * steps_per_iteration(rl),
         "validations": validations,
         "environments": environments,
-        "tokens": _tokens(config, environments) | {"estimated_from": sample},
+        "continuations": _continuations(config, probe),
+        "tokens": _tokens(config, environments, probe) | {"estimated_from": sample},
         "schedules": _schedules(config),
         "curriculum": _curriculum(config, practice),
         "memory": _memory(config),
@@ -97,10 +98,26 @@ def _environment(name: str, tasks: float, config: Config, practice: Practice) ->
     }
 
 
-def _tokens(config: Config, environments: Mapping[str, Any]) -> dict[str, int]:
-    """Over all episodes to learn from: prompts count once for each episode, shared readings or not."""
+def _continuations(config: Config, probe: Probe) -> dict[str, Any] | None:
+    """The plays of the whole run that value states; None where advantages are not made of them."""
+    rl, found = config.rl_training, probe.continuations
+    if found is None:
+        return None
+    episodes = rl.num_rollouts * rl.rollout_batch_size
+    return {
+        "an_episode": found.number,
+        "played": round(episodes * found.number),
+        "read": round(episodes * found.read_tokens),
+        "sampled": round(episodes * found.sampled_tokens),
+    }
+
+
+def _tokens(config: Config, environments: Mapping[str, Any], probe: Probe) -> dict[str, int]:
+    """Over all episodes to learn from and their continuations: shared readings count for each of them."""
+    beside = _continuations(config, probe) or {}
     return {
         kind: round(sum(found["episodes"] * found["sampled"][key] for found in environments.values()))
+        + beside.get(kind, 0)
         for kind, key in (("read", "prompt_tokens"), ("sampled", "completion_tokens"))
     }
 
@@ -154,12 +171,14 @@ def _seconds(
     rl, seconds = config.rl_training, {name: cost.seconds for name, cost in probe.costs.items()}
     play = sum(wanted[name] * rl.samples_per_task * seconds[name] for name in wanted)
     score = probe.score_seconds * rl.rollout_batch_size
+    values = (probe.continuations.seconds if probe.continuations else 0.0) * rl.rollout_batch_size
     update = probe.update_seconds * steps_per_iteration(rl)
     dearest = max(seconds.values())
     validation = sum(len(tasks) * seconds.get(name, dearest) for name, tasks in practice.validation.items())
-    iteration = play + score + update
+    iteration = play + values + score + update
     return {
         "play": play,
+        "values": values,
         "score": score,
         "update": update,
         "iteration": iteration,
@@ -177,6 +196,11 @@ def _show(report: Mapping[str, Any]) -> None:
         f"{episodes['learned_from']:,} learned from, {report['optimiser_steps']:,} optimiser steps; "
         f"{report['validations']} validations, {episodes['validation']:,} episodes"
     )
+    if beside := report["continuations"]:
+        say(
+            f"{beside['played']:,} continuations value states, {beside['an_episode']:.1f} an episode; of the "
+            f"tokens below they sample {beside['sampled']:,} and read {beside['read']:,}"
+        )
     say(
         f"tokens, an estimate from {tokens['estimated_from']}: {tokens['sampled']:,} sampled, "
         f"{tokens['read']:,} read"
@@ -186,6 +210,7 @@ def _show(report: Mapping[str, Any]) -> None:
     if report["curriculum"]:
         first, last = report["curriculum"]["limit"]
         say(f"curriculum ({report['curriculum']['schedule']}): {first:g} rounds at first, {last:g} at last")
+    values = f"values {_duration(seconds['values'])}, " if beside else ""
     memory = report["memory"]
     if memory:
         needed, available = (memory[key] / 2**30 for key in ("needed_bytes", "available_bytes"))
@@ -194,7 +219,7 @@ def _show(report: Mapping[str, Any]) -> None:
         say("memory: no estimate, since the model's sizes cannot be known from here")
     say(
         f"time, an estimate from {seconds['estimated_from']}: {_duration(seconds['total'])} in all; an "
-        f"iteration {_duration(seconds['iteration'])} (play {_duration(seconds['play'])}, score "
+        f"iteration {_duration(seconds['iteration'])} (play {_duration(seconds['play'])}, {values}score "
         f"{_duration(seconds['score'])}, update {_duration(seconds['update'])}), a validation "
         f"{_duration(seconds['validation'])}"
     )

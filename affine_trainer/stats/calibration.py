@@ -33,6 +33,8 @@ class Calibration:
     """
 
     number: int
+    mean_value: float
+    mean_truth: float
     bias: float
     bias_interval: Interval
     rmse: float
@@ -64,6 +66,8 @@ def calibration(
     varies = found.std() > 0.0 and truth.std() > 0.0
     return Calibration(
         number=found.size,
+        mean_value=float(found.mean()),
+        mean_truth=float(truth.mean()),
         bias=float(gaps.mean()),
         bias_interval=bootstrap_interval(gaps, level, tasks=tasks, samples=samples, seed=seed),
         rmse=math.sqrt(max(0.0, float((gaps**2).mean() - variances.mean()))),

@@ -369,6 +369,21 @@ def test_equal_states_share_their_continuations() -> None:
     assert found.used == [5, 5]
 
 
+def test_tokens_that_were_sampled_and_that_were_only_read_are_counted_apart() -> None:
+    """A continuation of a reply with one token begun: three of its four are new, and 7 + 2 stood before."""
+    played = replace(episode("abcd"), num_prompt_tokens=7)
+    state = replace(played.states[0], token_ids=(1, 2, 3, 97), action_mask=(0, 1, 0, 1), begun=1)
+    found = monte_carlo_values(
+        [StateGroup(Walks(), [state])],
+        lambda groups, n, seed: [[[played] * n]],
+        fixed_plan(5),
+        unbiased=True,
+        gamma=1.0,
+        seed=0,
+    )
+    assert (found.num_played, found.num_tokens, found.num_tokens_read) == (5, 5 * 3, 5 * 9)
+
+
 def test_a_continuation_that_could_not_be_graded_is_played_again_and_never_a_zero() -> None:
     flaky = Walks(fails_every=20)
     states, about = walk_states(flaky)
@@ -387,7 +402,7 @@ def test_a_state_without_a_value_joins_the_step_before_and_without_the_first_not
 
     def estimate(groups: Sequence[StateGroup]) -> Values:
         assert [len(group.states) for group in groups] == [6]
-        return Values([[0.5, None, 0.75, None, 0.5, 0.5]], [], 0, 0)
+        return Values([[0.5, None, 0.75, None, 0.5, 0.5]], [], 0, 0, 0)
 
     [valued], metrics = value_episodes([(walks, played)], text_of, estimate, most=8)
     assert [e.state_values for e in valued] == [{2: 0.5, 8: 0.75}, {}]

@@ -13,7 +13,7 @@ from affine_trainer.artifacts import data_dir, model_dir, stage_folder, write_js
 from affine_trainer.config import Config, load_config
 from affine_trainer.errors import StageError
 from affine_trainer.policies.model_names import model_path
-from affine_trainer.stages.diagnose import config_of, diagnose
+from affine_trainer.stages.diagnose import Measures, config_of, diagnose
 from affine_trainer.stages.rl import rl
 
 SETTINGS = (
@@ -65,7 +65,7 @@ def config(trained, monkeypatch: pytest.MonkeyPatch) -> Config:
 def test_it_writes_gradients_distributions_and_reasons_and_changes_nothing_of_the_run(config, capsys):
     before = {path: path.stat().st_mtime_ns for path in Path("models").rglob("*") if path.is_file()}
     events = Path("logs/t/rl/events.jsonl").read_text()
-    folder = diagnose(config_of("t"), num_episodes=9)
+    folder = diagnose(config_of("t"), measures=Measures(9, 6, 8))
     found = json.loads((folder / "diagnostics.json").read_text())
     assert folder.parent == Path("logs/t/diagnostics") and folder.name.startswith("best-")
     assert (found["episodes"], found["tasks"], found["configured"]) == (8, 4, "group")
@@ -85,8 +85,48 @@ def test_it_writes_gradients_distributions_and_reasons_and_changes_nothing_of_th
     assert before == {path: path.stat().st_mtime_ns for path in before}
     assert Path("logs/t/rl/events.jsonl").read_text() == events
     assert "Policy gradient on 8 episodes of 4 tasks" in capsys.readouterr().out
-    again = diagnose(config, num_episodes=8)
+    again = diagnose(config, measures=Measures(8, 6, 8))
     assert json.loads((again / "diagnostics.json").read_text()) == found
+
+
+def test_values_are_compared_with_the_truth_and_vine_with_the_others_where_it_is_asked(config, capsys):
+    with_vine = json.loads(
+        (diagnose(config, measures=Measures(8, 6, 8, vine=True)) / "diagnostics.json").read_text()
+    )
+    shown = capsys.readouterr().out
+    folder = diagnose(config, measures=Measures(8, 6, 8))
+    found = json.loads((folder / "diagnostics.json").read_text())
+    assert set(with_vine["gradients"]) - set(found["gradients"]) == {"vine"}
+    vine = next(row for row in with_vine["advantages"] if (row["of"], row["step"]) == ("vine", "all"))
+    assert vine["deviation"] > 0.0
+    assert with_vine["gradients"]["gae"] == found["gradients"]["gae"]
+    assert with_vine["calibration"] == found["calibration"]
+    calibration = found["calibration"]
+    assert (calibration["states"], calibration["fresh_rollouts"]) == (6, 8)
+    assert {name: entry["number"] for name, entry in calibration["values"].items()} == {
+        "critic": 6,
+        "monte_carlo": 6,
+    }
+    assert "Values against the truth" in shown and "Monte Carlo: the mean of 9 other plays" in " ".join(
+        shown.split()
+    )
+    rows = list(csv.DictReader((folder / "calibration.csv").open()))
+    assert [float(row["truth"]) for row in rows] == [row["truth"] for row in calibration["rows"]]
+    assert all(0.0 <= float(row["truth"]) <= 1.0 for row in rows)
+
+
+def test_without_states_nothing_is_compared_with_the_truth(config):
+    folder = diagnose(config, measures=Measures(8, 0))
+    found = json.loads((folder / "diagnostics.json").read_text())
+    assert found["calibration"] == {"left_out": "not asked for (--states 0)"}
+    assert not (folder / "calibration.csv").exists()
+
+
+def test_vine_is_refused_beside_returns_that_are_discounted_by_tokens(config):
+    rl = config.rl_training.model_copy(update={"gae_level": "token"})
+    other = config.model_copy(update={"rl_training": rl})
+    with pytest.raises(StageError, match=r"--vine discounts by turns.*leave --vine out"):
+        diagnose(other, measures=Measures(8, vine=True))
 
 
 def test_events_say_how_much_an_iteration_could_teach(config):
@@ -101,7 +141,7 @@ def test_events_say_how_much_an_iteration_could_teach(config):
     ("options", "sentence"),
     [
         ({"at": "best-77"}, r"--at is 'best-77'; there are best, last, best-\d"),
-        ({"num_episodes": 5}, "--episodes 5 makes fewer than 3 tasks.*give at least 6"),
+        ({"measures": Measures(5)}, "--episodes 5 makes fewer than 3 tasks.*give at least 6"),
     ],
 )
 def test_weights_that_are_not_there_and_too_few_episodes_are_refused(config, options, sentence):

@@ -121,7 +121,8 @@ def test_all_sections_are_there_and_every_link_within_the_page_leads_somewhere(p
     assert len(page.ids) == len(set(page.ids))
     assert all(href[1:] in page.ids for href in page.hrefs if href.startswith("#"))
     for words in ("jeffreys-2025-10", "SFT loss", "Explained variance", "At equal tokens", "At equal time",
-                  "arXiv 2410.01679", "not comparable", "no leak", "Advantages by estimator"):  # fmt: skip
+                  "arXiv 2410.01679", "not comparable", "no leak", "Advantages by estimator",
+                  "Monte Carlo, 9 plays"):  # fmt: skip
         assert words in page.text
 
 
@@ -276,7 +277,14 @@ def test_ten_thousand_episodes_fit_into_fifteen_megabytes(tmp_path, monkeypatch)
 
 def test_figures_tables_and_text_are_written(run_folder):
     figures = {path.name for path in (run_folder / "figures").iterdir()}
-    for name in ("environments", "rl_minus_base", "sft_loss", "rl_kl", "advantages_best-2_estimator"):
+    for name in (
+        "environments",
+        "rl_minus_base",
+        "sft_loss",
+        "rl_kl",
+        "advantages_best-2_estimator",
+        "calibration_best-2",
+    ):
         assert {f"{name}.svg", f"{name}.png"} <= figures
     assert (run_folder / "figures" / "environments.png").read_bytes().startswith(b"\x89PNG")
     assert "#010203" not in (run_folder / "figures" / "environments.svg").read_text()
@@ -292,6 +300,12 @@ def test_the_csv_of_advantages_holds_every_bin_and_ends_at_one(run_folder):
     assert lines[0] == "run,weights,of,step,outcome,lower,upper,count,cumulative_share"
     assert len(lines) == 1 + 6 * 2 and lines[2].endswith(",6,1.0")
     assert not (run_folder / "logs/small/report/values.csv").exists()
+
+
+def test_the_csv_of_calibration_holds_every_state_under_each_value(run_folder):
+    lines = (run_folder / "logs/small/report/calibration.csv").read_text().splitlines()
+    assert lines[0].startswith("run,weights,of,task,turn") and len(lines) == 1 + 2 * 3
+    assert lines[-1] == "small,best-2,monte_carlo,affine:sat@small/1,1,9,0.75,0.5,0.0625,64"
 
 
 def test_several_runs_share_a_page_with_their_config_differences(tmp_path, monkeypatch):

@@ -97,11 +97,38 @@ def test_the_plan_says_what_the_run_would_do_and_writes_nothing(
     first, last = found["curriculum"]["tasks"][SAT]
     assert 24 <= first < last == 60
     seconds = found["seconds"]
+    assert found["continuations"] is None and seconds["values"] == 0.0 and "continuations" not in shown
     assert all(seconds[phase] > 0 for phase in ("play", "score", "update", "validation"))
     assert seconds["total"] == pytest.approx(6 * seconds["iteration"] + 3 * seconds["validation"])
     assert found["memory"]["needed_bytes"] > 2**30
     for text in (SAT, "288 episodes played", "48 optimiser steps", "an estimate from", "GiB"):
         assert text in shown
+
+
+def test_the_plays_that_value_states_are_part_of_the_plan(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    vine = ("rl_training.advantage=vine", "rl_training.oversampling=1", "rl_training.enable_curriculum=false")
+    once, thrice = (
+        plan(load_config(Path("config.yaml"), (*SETTINGS, *vine, f"rl_training.vine_rollouts={count}")))
+        for count in (1, 3)
+    )
+    shown = capsys.readouterr().out
+    took = thrice["continuations"]
+    assert took["an_episode"] == pytest.approx(3 * once["continuations"]["an_episode"])
+    assert 3.0 * 6 / 8 <= took["an_episode"] <= 3 * 8  # a state or more, shared by the two plays of a task
+    assert took["played"] == round(6 * 32 * took["an_episode"])
+    episodes = sum(e["episodes"] * e["sampled"]["completion_tokens"] for e in thrice["environments"].values())
+    assert thrice["tokens"]["sampled"] == round(episodes) + took["sampled"]
+    assert 1.5 < took["sampled"] / once["continuations"]["sampled"] < 4.5
+    assert took["read"] > took["sampled"] > 0
+    seconds = thrice["seconds"]
+    assert seconds["values"] > 0.0
+    assert seconds["iteration"] == pytest.approx(
+        seconds["play"] + seconds["values"] + seconds["score"] + seconds["update"]
+    )
+    assert f"{took['played']:,} continuations value states" in shown and ", values " in shown
 
 
 def test_json_alone_goes_to_stdout(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
