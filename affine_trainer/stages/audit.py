@@ -125,7 +125,7 @@ def _report(config: Config, sources: Sources) -> dict[str, Any]:
                 bar.advance()
             places.add(problem.place)
             problems.append(problem)
-            bar.note(f"{len(problems):,} problems read, now {problem.place}")
+            bar.note(f"{len(problems):,} problems read")
         bar.advance(total - max(0, len(places) - 1))  # the last one, and places that had nothing new
     return summarise_audit(problems, find_matches(problems), notes)
 
