@@ -28,11 +28,11 @@ def _gradients(found: Mapping[str, Any]) -> Table:
     table = Table(title=title, title_justify="left", caption_justify="left", **COMPACT)
     table.caption = (
         f"SNR: |G|^2 / tr(Sigma) of one task, {level} {found['interval']}; gap: less that of "
-        f"{found['configured']} on the same tasks. Noise scale: the tasks (and episodes, counted as if they "
-        "were independent) at which noise and signal are level."
+        f"{found['configured']} on the same tasks. Tasks, episodes: the noise scale, at which noise and "
+        "signal are level (episodes counted as if they were independent)."
     )
-    table.add_column("estimator", no_wrap=True)
-    for heading in ("SNR", level, "gap", level, "noise scale", "episodes"):
+    table.add_column("of", no_wrap=True)
+    for heading in ("SNR", level, "gap", level, "tasks", "episodes"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, entry in found["gradients"].items():
         if "silent" in entry:

@@ -169,7 +169,7 @@ def calibration_figure(plot: CalibrationPlot) -> Figure:
         axes.plot(ends, ends, color=muted(), linestyle="--", linewidth=0.9)
         axes.plot(*zip(*line.states, strict=True), ".", color=look.colour, alpha=0.45, markersize=3.5)
         axes.plot(*zip(*line.bins, strict=True), MARKERS[look.marker], color=ink(), linestyle="-")
-        axes.set_title(label.capitalize())
+        axes.set_title(label[:1].upper() + label[1:])
         axes.set_xlabel("value")
     panels[0].set_ylabel("measured truth")
     for unused in panels[len(plot.lines) :]:
