@@ -19,13 +19,16 @@ from affine_trainer.cli.options import (
     MORE,
     ConfigFile,
     Force,
+    FreshRollouts,
     Lines,
     Overrides,
     PlayerName,
     Rules,
     Scoring,
+    States,
     TaskKey,
     Unsandboxed,
+    WithVine,
     read_config,
 )
 from affine_trainer.errors import AffineError
@@ -312,17 +315,9 @@ def diagnose(
     episodes: Annotated[
         int, typer.Option("--episodes", min=1, max=65536, help="Episodes that gradients are taken of.")
     ] = 128,
-    states: Annotated[
-        int,
-        typer.Option("--states", min=0, max=65536, help="States whose values are compared with the truth."),
-    ] = 64,
-    fresh_rollouts: Annotated[
-        int,
-        typer.Option("--fresh-rollouts", min=2, max=4096, help="Continuations that measure a state's truth."),
-    ] = 64,
-    vine: Annotated[
-        bool, typer.Option("--vine", help="Compare VinePPO's advantages too where the run has others.")
-    ] = False,
+    states: States = 64,
+    fresh_rollouts: FreshRollouts = 64,
+    vine: WithVine = False,
     run: Annotated[
         str | None,
         typer.Option("--run", metavar="RUN", help="A finished run, with the config it was made with."),

@@ -1,4 +1,4 @@
-"""What the commands have in common: the configuration and its overrides."""
+"""Options that the commands have in common, or that are long to write, and the configuration of a call."""
 
 from __future__ import annotations
 
@@ -43,6 +43,17 @@ Rules = Annotated[
 Scoring = Annotated[
     str,
     typer.Option("--scoring", metavar="NAME", help="A validator's rule by its date, or all of them."),
+]
+States = Annotated[
+    int,
+    typer.Option("--states", min=0, max=65536, help="States whose values are compared with the truth."),
+]
+FreshRollouts = Annotated[
+    int,
+    typer.Option("--fresh-rollouts", min=2, max=4096, help="Continuations that measure a state's truth."),
+]
+WithVine = Annotated[
+    bool, typer.Option("--vine", help="Compare VinePPO's advantages too where the run has others.")
 ]
 
 
