@@ -197,7 +197,7 @@ def test_a_curriculum_without_anything_to_limit_is_refused() -> None:
 
 def test_limits_that_contradict_each_other_are_refused_by_the_config() -> None:
     with pytest.raises(ValidationError, match=r"initial_max_steps \(12\) must be at most"):
-        settings(initial_max_steps=12)
+        Config(rl_training=settings(initial_max_steps=12))
     agents = DataConfig(agentgym=AgentGymConfig(max_rounds=6))
     with pytest.raises(
         ValidationError, match=r"final_max_steps \(10\) is more than data.agentgym.max_rounds"

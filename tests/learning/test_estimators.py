@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from affine_trainer.config import RLConfig
+from affine_trainer.config import Config, RLConfig
 from affine_trainer.learning.advantages import group_advantages, group_standard_scores, turn_starts
 from affine_trainer.learning.estimators import ESTIMATORS, Estimate, estimator_of, has_critic
 from tests.learning.chain import (
@@ -237,7 +237,7 @@ def test_only_what_needs_a_critic_is_refused_without_one_and_grpo_never_has_one(
     assert needing == {"gae", "baseline"}
     for name in needing:
         with pytest.raises(ValueError, match=f"advantage: {name} needs a critic"):
-            settings(name, vf_coef=0.0)
+            Config(rl_training=settings(name, vf_coef=0.0))
     assert has_critic(settings("group"))
     assert not has_critic(settings("group", vf_coef=0.0))
     assert not has_critic(settings("group", algorithm="grpo"))

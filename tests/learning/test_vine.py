@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from affine_trainer.config import RLConfig
+from affine_trainer.config import Config, RLConfig
 from affine_trainer.errors import ConfigError
 from affine_trainer.learning.experience import pack_episodes
 from affine_trainer.learning.rollout_plan import check_plan, plan_lines, plan_of
@@ -437,4 +437,4 @@ def test_the_plan_follows_its_keys_and_says_what_is_biased() -> None:
     unbiased = plan_lines(RLConfig(**adaptive))
     assert "unbiased" in unbiased[0] and len(unbiased) == 9
     with pytest.raises(ValueError, match="at most max_rollouts"):
-        RLConfig(min_rollouts=20)
+        Config(rl_training=RLConfig(min_rollouts=20))
