@@ -19,7 +19,7 @@ from affine_trainer.artifacts import (
     require,
     stage_folder,
 )
-from affine_trainer.config import Config
+from affine_trainer.config import Config, RLConfig
 from affine_trainer.device import describe_device, require_bf16
 from affine_trainer.errors import ConfigError, DataError, StageError
 from affine_trainer.learning.rollout_plan import check_plan, plan_lines
@@ -90,7 +90,7 @@ def rl(config: Config, *, force: bool = False) -> Path:
             practice = practice or read_practice(config, sandbox)
             for note in practice.notes:
                 say(f"rl: curriculum: {note}")
-            for line in plan_lines(config.rl_training) if config.rl_training.advantage == "vine" else ():
+            for line in beforehand(config.rl_training):
                 say(f"rl: {line}")
             with open_tracker(config, logs, "rl") as tracker:
                 metrics = RLRun(config, tracker, practice).train()
@@ -110,6 +110,20 @@ def check_start(config: Config) -> None:
         check_plan(config.rl_training)
     require(data_dir(config), "collect", "affine collect")
     require(model_dir(config, "sft_final"), "sft", "affine sft")
+
+
+def beforehand(rl: RLConfig) -> list[str]:
+    """What a person should know before a run starts: VinePPO's plan, and a warm-up that does not end."""
+    from affine_trainer.learning.ppo_loop import steps_per_iteration
+
+    lines = plan_lines(rl) if rl.advantage == "vine" else []
+    steps = rl.num_rollouts * steps_per_iteration(rl)
+    if rl.warmup_steps >= steps:
+        lines.append(
+            f"the learning rate never reaches its peak: rl_training.warmup_steps is {rl.warmup_steps}, and "
+            f"{rl.num_rollouts} iterations are {steps} optimiser steps"
+        )
+    return lines
 
 
 def _reward_file(config: Config) -> dict[str, Path]:
@@ -355,11 +369,12 @@ def _tell(metrics: dict[str, Any], best: Path, final: Path, logs: Path) -> None:
         "num_rollouts": "all iterations done",
         "patience": "no better validation for rl_training.patience validations",
     }
+    found = metrics["best_iteration"] > 0
     say(
         f"rl: {metrics['iterations']} iterations, {metrics['optimiser_steps']} optimiser steps "
-        f"({why[metrics['stop_reason']]}); validation reward {metrics['first_reward']:.3f} before, "
-        f"{metrics['best_reward']:.3f} at iteration {metrics['best_iteration']}"
+        f"({why[metrics['stop_reason']]}); validation reward {metrics['first_reward']:.3f} before"
+        + (f", {metrics['best_reward']:.3f} at iteration {metrics['best_iteration']}" if found else "")
     )
-    if metrics["best_iteration"] == 0:
+    if not found:
         say("rl: no validation beat the fine-tuned model, so rl_best is that model")
     say(f"rl: wrote {best}, {final} and {logs / EVENTS_FILE}; next: affine eval")

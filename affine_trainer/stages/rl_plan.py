@@ -18,7 +18,7 @@ from affine_trainer.config import Config
 from affine_trainer.device import describe_device, usable_ram
 from affine_trainer.memory import architecture_of, estimates
 from affine_trainer.policies.model_names import model_path
-from affine_trainer.stages.rl import check_start, open_trainer, read_practice
+from affine_trainer.stages.rl import beforehand, check_start, open_trainer, read_practice
 from affine_trainer.stages.workload import played_rows
 from affine_trainer.tracking import say
 
@@ -51,7 +51,7 @@ def plan(config: Config, *, as_json: bool = False) -> dict[str, Any]:
 
 
 def planned(config: Config, practice: Practice, probe: Probe) -> dict[str, Any]:
-    """The plan as JSON types; pairs are first and last values."""
+    """The plan as JSON types; a curriculum's pairs are first and last values."""
     from affine_trainer.learning.ppo_loop import steps_per_iteration
     from affine_trainer.learning.probe import tasks_an_iteration
 
@@ -84,6 +84,7 @@ def planned(config: Config, practice: Practice, probe: Probe) -> dict[str, Any]:
         "seconds": _seconds(config, practice, probe, wanted, validations)
         | {"estimated_from": f"{sample} and an optimiser step on this machine"},
         "notes": list(practice.notes),
+        "beforehand": beforehand(rl),
     }
 
 
@@ -122,20 +123,27 @@ def _tokens(config: Config, environments: Mapping[str, Any], probe: Probe) -> di
     }
 
 
-def _schedules(config: Config) -> dict[str, tuple[float, float]]:
+def _schedules(config: Config) -> dict[str, tuple[float, float, float]]:
+    """Of each: at first, at most, at last."""
     from affine_trainer.learning.ppo_loop import steps_per_iteration
     from affine_trainer.learning.schedules import entropy_coefficient, kl_coefficient, learning_rate_factor
 
     rl = config.rl_training
     total = rl.num_rollouts * steps_per_iteration(rl)
     rate = learning_rate_factor(rl, total)
-    last = total - 1
-    entropy, kl = entropy_coefficient(rl, total), kl_coefficient(rl, total)
+    scaled = {
+        "learning_rate": (rl.learning_rate, rate),
+        "critic_learning_rate": (rl.critic_learning_rate, rate),
+        "entropy_coefficient": (1.0, entropy_coefficient(rl, total)),
+        "kl_coefficient": (1.0, kl_coefficient(rl, total)),
+    }
     return {
-        "learning_rate": (rl.learning_rate * rate(0), rl.learning_rate * rate(last)),
-        "critic_learning_rate": (rl.critic_learning_rate * rate(0), rl.critic_learning_rate * rate(last)),
-        "entropy_coefficient": (entropy(0), entropy(last)),
-        "kl_coefficient": (kl(0), kl(last)),
+        name: (
+            scale * schedule(0),
+            scale * max(map(schedule, range(total))),
+            scale * schedule(total - 1),
+        )
+        for name, (scale, schedule) in scaled.items()
     }
 
 
@@ -190,6 +198,7 @@ def _seconds(
 def _show(report: Mapping[str, Any]) -> None:
     console = rich.get_console()
     console.print(_table(report))
+    say("drawn: tasks an iteration; times: how often each is in the run; prompt, reply: tokens an episode")
     episodes, tokens, seconds = report["episodes"], report["tokens"], report["seconds"]
     say(
         f"\n{report['iterations']} iterations: {episodes['played']:,} episodes played, "
@@ -205,8 +214,8 @@ def _show(report: Mapping[str, Any]) -> None:
         f"tokens, an estimate from {tokens['estimated_from']}: {tokens['sampled']:,} sampled, "
         f"{tokens['read']:,} read"
     )
-    for name, (first, last) in report["schedules"].items():
-        say(f"{name}: {first:.3g} at first, {last:.3g} at last")
+    for name, (first, highest, last) in report["schedules"].items():
+        say(f"{name}: {first:.3g} at first, {highest:.3g} at most, {last:.3g} at last")
     if report["curriculum"]:
         first, last = report["curriculum"]["limit"]
         say(f"curriculum ({report['curriculum']['schedule']}): {first:g} rounds at first, {last:g} at last")
@@ -223,8 +232,8 @@ def _show(report: Mapping[str, Any]) -> None:
         f"{_duration(seconds['score'])}, update {_duration(seconds['update'])}), a validation "
         f"{_duration(seconds['validation'])}"
     )
-    for note in report["notes"]:
-        say(f"note: {note}")
+    for line in (*(f"note: {note}" for note in report["notes"]), *report["beforehand"]):
+        say(line)
 
 
 def _table(report: Mapping[str, Any]) -> Table:

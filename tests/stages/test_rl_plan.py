@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 from affine_trainer.artifacts import data_dir, model_dir, stage_folder, write_json
 from affine_trainer.cli import app
-from affine_trainer.config import load_config
+from affine_trainer.config import RLConfig, load_config
 from affine_trainer.errors import ConfigError, StageError
 from affine_trainer.learning.adapters import lora_config
+from affine_trainer.stages.rl import beforehand
 from affine_trainer.stages.rl_plan import plan
 from tests.tiny_model import save_tiny_model, tiny_model, tiny_tokenizer
 
@@ -92,7 +93,7 @@ def test_the_plan_says_what_the_run_would_do_and_writes_nothing(
     assert 0 < sat["sampled"]["completion_tokens"] <= 8
     sampled = sum(e["episodes"] * e["sampled"]["completion_tokens"] for e in (sat, craft))
     assert found["tokens"]["sampled"] == round(sampled)
-    assert found["schedules"]["learning_rate"] == pytest.approx((1e-2 / 4, 1e-3))
+    assert found["schedules"]["learning_rate"] == pytest.approx((1e-2 / 4, 1e-2, 1e-3))
     assert found["curriculum"]["limit"] == [4.0, 10.0]
     first, last = found["curriculum"]["tasks"][SAT]
     assert 24 <= first < last == 60
@@ -100,9 +101,21 @@ def test_the_plan_says_what_the_run_would_do_and_writes_nothing(
     assert found["continuations"] is None and seconds["values"] == 0.0 and "continuations" not in shown
     assert all(seconds[phase] > 0 for phase in ("play", "score", "update", "validation"))
     assert seconds["total"] == pytest.approx(6 * seconds["iteration"] + 3 * seconds["validation"])
-    assert found["memory"]["needed_bytes"] > 2**30
+    assert found["memory"]["needed_bytes"] > 2**29
     for text in (SAT, "288 episodes played", "48 optimiser steps", "an estimate from", "GiB"):
         assert text in shown
+
+
+def test_what_to_know_beforehand_is_a_warm_up_that_never_ends_and_the_plan_of_continuations() -> None:
+    steps = 3 * 64 // 32  # iterations, batch, episodes a step; one pass
+    sizes = {"num_rollouts": 3, "rollout_batch_size": 64, "mini_batch_size": 32, "micro_batch_size": 32}
+    short = RLConfig(**sizes, ppo_epochs=1, warmup_steps=steps)
+    assert beforehand(short) == [
+        "the learning rate never reaches its peak: rl_training.warmup_steps is 6, and 3 iterations are 6 "
+        "optimiser steps"
+    ]
+    assert beforehand(RLConfig(**sizes, ppo_epochs=1, warmup_steps=steps - 1)) == []
+    assert "continuations" in beforehand(RLConfig(advantage="vine"))[0]
 
 
 def test_the_plays_that_value_states_are_part_of_the_plan(
