@@ -33,7 +33,7 @@ docs:
 docs-reference:
 	$(PYTHON) -m scripts.write_docs
 
-# The commands of the tutorial, one after the other: about ten minutes.
+# The commands of the tutorial, one after the other: about five minutes.
 docs-tutorial:
 	$(PYTHON) -m pytest -m tutorial tests/test_docs.py
 
