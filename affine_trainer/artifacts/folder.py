@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from affine_trainer.artifacts.aside import forget, has_work, hidden, put_back, set_aside
+from affine_trainer.artifacts.aside import discard, forget, has_work, hidden, put_back, set_aside
 from affine_trainer.artifacts.files import disk_full_is_a_sentence, without_nan, write_json
 from affine_trainer.artifacts.lock import announce, await_announcement, is_main_process, locked
 from affine_trainer.artifacts.manifest import (
@@ -28,7 +28,7 @@ from affine_trainer.artifacts.manifest import (
     read_manifest,
 )
 from affine_trainer.config import Config
-from affine_trainer.errors import StageError
+from affine_trainer.errors import AffineError, StageError
 
 MAX_CHANGES_SHOWN = 8
 
@@ -119,7 +119,7 @@ def stage_folder(
     `reads` (dotted config keys or sections) and the contents of `inputs` make the fingerprint.
     `beside` are files and folders outside `path` that belong to the same work (checkpoints, events): they
     start anew with it. With `force` the old folder is kept aside until the new one is finished, and put
-    back when the new one ends before it wrote anything.
+    back when the new one ends before it wrote anything. A folder in which an error came before any work goes.
     """
     folder = StageFolder(
         stage, path, config, dependencies(config, reads, inputs), dict(inputs), tuple(beside)
@@ -133,8 +133,13 @@ def stage_folder(
         announce(lock, _open(folder, force))
         try:
             yield folder
+        except AffineError:
+            if _is_bare(folder):
+                discard(folder.path)
+                put_back(folder.paths)
+            raise
         finally:
-            if force and not folder.complete and not any(map(has_work, folder.paths)):
+            if force and _is_bare(folder):
                 put_back(folder.paths)
 
 
@@ -147,6 +152,11 @@ def require(path: Path, stage: str, command: str) -> Manifest:
     _check_stage(path, manifest.stage, stage)
     check_files(path, manifest)
     return manifest
+
+
+def _is_bare(folder: StageFolder) -> bool:
+    """Whether nothing was written in an unfinished folder, nor beside it."""
+    return not folder.complete and not any(map(has_work, folder.paths))
 
 
 def _follow(folder: StageFolder) -> None:

@@ -39,10 +39,16 @@ def audit(
     config: ConfigFile = None,
     overrides: Overrides = None,
 ) -> None:
-    """Report what training and evaluation share; fails on a leak."""
-    from affine_trainer.stages.audit import audit as stage
+    """Report what training and evaluation share; fails on a leak.
 
-    _, leaks = stage(read_config(config, overrides), tuple(what or ()))
+    One run that is named is audited with the config it was made with, unless --config or --set gives another.
+    """
+    from affine_trainer.stages.audit import audit as stage
+    from affine_trainer.stages.audit import config_of_run
+
+    named = what[0] if what and len(what) == 1 and not (config or overrides) else None
+    recorded = config_of_run(named) if named else None
+    _, leaks = stage(recorded or read_config(config, overrides), tuple(what or ()))
     if leaks:
         raise typer.Exit(1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class RunFiles:
 def read_run(name: str) -> RunFiles:
     """Read logs/{name}, data/{name} and models/{name}.
 
-    StageError where there is nothing at all, DataError where a file is broken.
+    StageError where there is nothing at all or no stage got anywhere, DataError where a file is broken.
     """
     logs, data = Path("logs", name), Path("data", name)
     if not any(folder.is_dir() for folder in (logs, data, Path("models", name))):
@@ -71,7 +71,7 @@ def read_run(name: str) -> RunFiles:
         )
     comparison = _json(logs / "compare" / "comparison.json")
     folders = _evaluated(logs, comparison)
-    return RunFiles(
+    found = RunFiles(
         name=name,
         comparison=comparison,
         evaluations={label: _evaluation(folder) for label, folder in folders.items()},
@@ -88,6 +88,11 @@ def read_run(name: str) -> RunFiles:
         plan=_json(logs / "plan" / "plan.json"),
         diagnostics=_diagnoses(logs / "diagnostics"),
     )
+    if not any(getattr(found, each.name) for each in fields(found) if each.name != "name"):
+        raise StageError(
+            f"run {name!r} has no finished stage yet, so nothing to report: go on with `affine run`."
+        )
+    return found
 
 
 def read_experiments(root: Path = Path("logs", "experiments")) -> dict[str, dict[str, Traced]]:

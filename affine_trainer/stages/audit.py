@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import rich
+from pydantic import ValidationError
 
-from affine_trainer.artifacts import log_dir, stage_folder, write_atomic, write_json
+from affine_trainer.artifacts import log_dir, read_manifest, stage_folder, write_atomic, write_json
 from affine_trainer.artifacts.manifest import START_FILE
 from affine_trainer.config import Config
 from affine_trainer.envs import task_set
 from affine_trainer.envs.stage_tasks import evaluation_tasks
-from affine_trainer.errors import AffineError, DataError
+from affine_trainer.errors import AffineError, DataError, StageError
 from affine_trainer.leaks.overlaps import find_matches
 from affine_trainer.leaks.problem import Origin, Problem, Role, read_problem
 from affine_trainer.leaks.reading import problems_of_rows, problems_of_tasks, wording
@@ -79,6 +80,22 @@ def audit(config: Config, what: Sequence[str] = ()) -> tuple[Path, int]:
     return path, report["leaks"]
 
 
+def config_of_run(run: str) -> Config | None:
+    """The config that data/{run} was collected with; None where that is not finished.
+
+    StageError where this version cannot read it.
+    """
+    manifest = read_manifest(Path("data", run))
+    if manifest is None or manifest.config.get("run") != run:
+        return None
+    try:
+        return Config.model_validate_json(json.dumps(manifest.config))
+    except ValidationError as error:
+        raise StageError(
+            f"data/{run} holds the config of another version, which this one cannot read: give one (--config)"
+        ) from error
+
+
 def find_sources(what: Sequence[str]) -> Sources:
     """The files behind what was named; DataError where there is nothing."""
     sources = Sources()
@@ -107,6 +124,10 @@ def _add_run(sources: Sources, run: str) -> None:
     data, evaluations = Path("data", run), sorted(Path("logs", run, "eval").glob("*/episodes.jsonl"))
     has_data = any((data / file).is_file() for file in ROWS)
     if not (has_data or evaluations):
+        if Path(run).expanduser().is_dir():
+            raise DataError(f"the folder {run} holds neither {', '.join(ROWS)} nor episodes.jsonl")
+        if len(Path(run).parts) > 1:
+            raise DataError(f"there is no file or folder {run}, and no run of that name")
         raise DataError(
             f"there is neither data/{run}, nor an evaluation in logs/{run}/eval, nor a file or folder {run}: "
             "run `affine collect`, or name a data folder, an evaluation folder or a JSON-lines file"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +15,7 @@ from pydantic import ValidationError
 
 from affine_trainer import __version__
 from affine_trainer.artifacts import (
+    LiveBar,
     LiveState,
     Manifest,
     Start,
@@ -33,6 +36,7 @@ from affine_trainer.stages.workload import EVALUATED
 
 State = Literal["done", "running", "resumable", "stale", "damaged", "waiting"]
 MAX_CHANGES_SHOWN = 3
+TRAINS = ("sft", "rl")  # what goes on from checkpoints
 MADE_OTHERWISE = "made with another config"
 
 
@@ -88,7 +92,31 @@ def state_of(stage: str, path: Path, values: Mapping[str, Any] | None = None) ->
         return StageState(stage, path, "waiting", pid=pid)
     why = next(_reasons(owner, values), None)
     state: State = "stale" if why else "done" if manifest else "resumable"
+    if state == "resumable" and live and stage in TRAINS:
+        live = _at_its_checkpoint(stage, path.with_name(f"{stage}_checkpoints"), live)
     return StageState(stage, path, state, why, pid, manifest, live)
+
+
+def _at_its_checkpoint(stage: str, checkpoints: Path, live: LiveState) -> LiveState:
+    """What was noted, with the stage's own bar where it will go on; what it did in its seconds stays."""
+    share = _share_kept(checkpoints)
+
+    def rewound(bar: LiveBar) -> LiveBar:
+        kept = int(share * (bar.total or 0))
+        return replace(bar, done=kept, before=kept - (bar.done - bar.before))
+
+    bars = [rewound(bar) if bar.description == stage else bar for bar in live.bars]
+    return replace(live, bars=bars)
+
+
+def _share_kept(checkpoints: Path) -> Fraction:
+    """How much of the training its newest whole checkpoint holds; a torn one is left alone."""
+    shares = [Fraction(0)]
+    for path in checkpoints.glob("checkpoint-*/trainer_state.json"):
+        with suppress(OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+            state = json.loads(path.read_bytes())
+            shares.append(Fraction(state["global_step"], state["max_steps"]))
+    return max(shares)
 
 
 def _reasons(owner: Manifest | Start, values: Mapping[str, Any] | None) -> Iterator[str]:

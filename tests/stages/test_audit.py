@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from affine_trainer.artifacts import read_jsonl, read_live, read_manifest, write_json, write_jsonl
+from affine_trainer.artifacts import (
+    read_jsonl,
+    read_live,
+    read_manifest,
+    stage_folder,
+    write_json,
+    write_jsonl,
+)
 from affine_trainer.cli import app
 from affine_trainer.config import load_config
 from affine_trainer.envs import task_set
@@ -349,11 +356,29 @@ def test_the_report_is_made_anew_when_something_has_changed():
     assert report_of()["leaks"] == 1
 
 
+def test_a_run_that_is_named_is_audited_with_its_own_config_under_its_own_name():
+    config = CONFIG.model_copy(update={"run": "t1"})
+    with stage_folder("collect", Path("data/t1"), config, reads=("data",), inputs={}) as folder:
+        write_jsonl(Path("data/t1/train.jsonl"), map(row_of, tasks_of("affine:sat", "train", 3)))
+        folder.finish({})
+    done = CliRunner().invoke(app, ["audit", "t1"])
+    assert done.exit_code == 0, done.output
+    report = json.loads(Path("logs/t1/audit/audit.json").read_text())
+    places = {entry["place"]: sum(entry["problems"].values()) for entry in report["places"]}
+    assert places["evaluation tasks of the config"] == 150, "webshop and babyai alone, as the run has them"
+    assert report["run"] == "t1" and not Path("logs/default").exists()
+
+
 def test_what_is_not_there_or_not_readable_is_a_sentence_that_names_it():
     with pytest.raises(DataError, match="neither data/nothing, nor an evaluation"):
         audit(CONFIG, ["nothing"])
     with pytest.raises(DataError, match="neither data/default"):
         audit(CONFIG)
+    with pytest.raises(DataError, match=r"^there is no file or folder /no/folder, and no run of that name$"):
+        audit(CONFIG, ["/no/folder"])
+    Path("hollow").mkdir()
+    with pytest.raises(DataError, match=r"the folder hollow holds neither train.jsonl, validation.jsonl nor"):
+        audit(CONFIG, ["hollow"])
     write_jsonl(Path("odd.jsonl"), [{"prompt": "a", "response": "b"}, {"question": "?"}])
     with pytest.raises(DataError, match=r"odd.jsonl, line 2: a row of unknown shape"):
         audit(CONFIG, ["odd.jsonl"])

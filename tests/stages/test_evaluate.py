@@ -32,6 +32,7 @@ from affine_trainer.records import Episode
 from affine_trainer.report.episodes import read_episodes
 from affine_trainer.rollout import chunk_plan
 from affine_trainer.stages.evaluate import check_graded, check_unseen, choose_model, evaluate, whole_chunks
+from affine_trainer.stages.run_state import stage_states
 from tests.evaluations import episode
 from tests.tiny_model import save_tiny_model
 
@@ -244,6 +245,15 @@ def test_a_model_path_that_does_not_exist_leaves_nothing_behind(config: Config) 
     with pytest.raises(AffineError, match=r"the model folder \./nowhere does not exist"):
         evaluate(config, "./nowhere")
     assert not Path("logs").exists()
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_model_that_cannot_be_loaded_leaves_no_begun_evaluation(config: Config, force: bool) -> None:
+    Path("hollow").mkdir()
+    with pytest.raises(AffineError, match="cannot load the folder hollow"):
+        evaluate(sat_only(), "hollow", force=force)
+    assert not log_dir(config, "eval", "hollow").exists()
+    assert not [state for state in stage_states(config) if "hollow" in state.stage]
 
 
 def test_a_changed_setting_is_refused_by_name_and_force_redoes_it(config: Config) -> None:

@@ -335,6 +335,9 @@ def test_what_cannot_be_shown_is_said_in_a_sentence(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StageError, match="there is no run 'nowhere'"):
         report(Config(), ("nowhere",))
+    Path("logs/begun/eval").mkdir(parents=True)
+    with pytest.raises(StageError, match=r"run 'begun' has no finished stage yet.*`affine run`"):
+        report(Config(), ("begun",))
     write_run("torn")
     Path("logs/torn/compare/comparison.json").write_text("{")
     with pytest.raises(DataError, match=r"comparison\.json, line 1"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from affine_trainer.artifacts import data_dir, stage_folder, write_json
+from affine_trainer.artifacts import data_dir, model_dir, stage_folder, write_json
 from affine_trainer.cli import app
 from affine_trainer.config import Config, load_config
 from affine_trainer.errors import StageError
@@ -60,6 +60,35 @@ def test_a_finished_stage_is_done_and_a_killed_one_resumable_with_its_count():
     assert stage(found)["seconds_left"] == 0.0 and found["stages_done"] == 1
     assert run_line(Config()).startswith("1 of 7 stages done, about")
     assert run_line(Config(), ["collect"]).startswith("0 of 7")
+
+
+def checkpoint(stage, step, of):
+    write_json(
+        Path(f"models/default/{stage}_checkpoints/checkpoint-{step}/trainer_state.json"),
+        {"global_step": step, "max_steps": of},
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "leaf", "unit", "per_unit"),
+    [("sft", "sft_final", "steps", 1), ("rl", "rl_best", "iterations", 8)],
+)
+def test_killed_training_goes_on_where_its_last_whole_checkpoint_is(name, leaf, unit, per_unit):
+    config = Config()
+    path = model_dir(config, leaf)
+    with stage_folder(name, path, config, reads=("seed",), inputs={}), progress(name, 17, unit=unit) as bar:
+        bar.advance(15)
+    found = stage(status(config), name)
+    assert (found["state"], found["done"], found["total"]) == ("resumable", 0, 17)
+    from_the_start = found["seconds_left"]
+    for step in (5, 10):
+        checkpoint(name, step * per_unit, 17 * per_unit)
+    torn = Path(f"models/default/{name}_checkpoints/checkpoint-{15 * per_unit}/trainer_state.json")
+    torn.parent.mkdir()
+    torn.write_text('{"global_step": ')
+    found = stage(status(config), name)
+    assert found["done"] == 10 and torn.exists(), "looking changes nothing"
+    assert 0 < found["seconds_left"] < from_the_start
 
 
 def test_another_terminal_sees_a_stage_run_and_where_it_is():
