@@ -9,6 +9,7 @@ import numpy as np
 
 from affine_trainer.config import SamplingConfig
 from affine_trainer.report.gate import gate_clause, regression_gate
+from affine_trainer.report.headline import dominance_excluded, macro_word, standing
 from affine_trainer.report.pairing import Evaluation, Pairs, pair_evaluations, setting_differences
 from affine_trainer.stats import (
     Difference,
@@ -55,6 +56,7 @@ def compare_evaluations(
         "slices": {"unseen_families": _unseen(candidate, baseline, sampling, seed)},
         "setting_differences": setting_differences(candidate, baseline),
     }
+    result["standing"] = standing(result, sampling.decision_probability)
     result["sentence"] = verdict_sentence(candidate.label, baseline.label, result, sampling)
     return result
 
@@ -64,15 +66,12 @@ def verdict_sentence(
 ) -> str:
     """The comparison in one plain sentence."""
     macro = result["macro"]
-    entries = result["per_environment"].values()
-    if not any(entry["num_discordant"] or entry["difference"] for entry in entries):
-        opening = f"{candidate} and {baseline} solve the same tasks"
-    elif macro["lower"] > 0.0:
-        opening = f"{candidate} is better than {baseline}"
-    elif macro["upper"] < 0.0:
-        opening = f"{candidate} is worse than {baseline}"
-    else:
-        opening = f"{candidate} is not clearly different from {baseline}"
+    opening = {
+        "same tasks": f"{candidate} and {baseline} solve the same tasks",
+        "better": f"{candidate} is better than {baseline}",
+        "worse": f"{candidate} is worse than {baseline}",
+        "level": f"{candidate} is not clearly different from {baseline}",
+    }[macro_word(result)]
     gate = "" if result["verdict"] == "dominated" else gate_clause(result["regression_gate"], baseline)
     left_out = f", {result['num_excluded']:,} left out as not graded" if result["num_excluded"] else ""
     return (
@@ -102,7 +101,7 @@ def _verdict_clause(result: Mapping[str, Any], sampling: SamplingConfig) -> str:
         if better and worse:
             return f"neither dominates, as it is better in {listed(better)} and worse in {listed(worse)}"
         return "neither dominates"
-    return _undecided_clause(result)
+    return _undecided_clause(result, sampling)
 
 
 def clearly_different(
@@ -126,8 +125,11 @@ def _everywhere(clear: int, count: int, word: str, sampling: SamplingConfig) -> 
     return "in the one environment" if count == 1 else f"in all {count} environments"
 
 
-def _undecided_clause(result: Mapping[str, Any]) -> str:
-    chance = f"it dominates with probability {result['probabilities']['dominates']:.2f}"
+def _undecided_clause(result: Mapping[str, Any], sampling: SamplingConfig) -> str:
+    dominates = result["probabilities"]["dominates"]
+    if dominance_excluded(result, sampling.decision_probability):
+        return f"it is unlikely to dominate (probability {dominates:.2f})"
+    chance = f"it dominates with probability {dominates:.2f}"
     plan = result["further_tasks_per_environment"]
     if plan is None:
         return f"dominance is undecided ({chance}), and more tasks would not settle it at these rates"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from affine_trainer.artifacts import Manifest
+from affine_trainer.report.headline import headline as headline_of
 from affine_trainer.report.run_files import RunFiles
 from affine_trainer.report.traced import Traced
 
@@ -78,16 +79,11 @@ class EnvironmentResults:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The candidate against one baseline: the comparison's own sentence, its opening, and its entry."""
+    """The candidate against one baseline: the comparison's own sentence and its entry."""
 
     candidate: str
     baseline: str
     result: Traced
-
-    @property
-    def opening(self) -> str:
-        """`rl is better than base`, the first clause of the sentence."""
-        return str(self.result["sentence"]).partition(":")[0]
 
     @property
     def everywhere(self) -> str:
@@ -193,14 +189,13 @@ def members(item: Traced | None) -> list[tuple[str, Traced]]:
     return item.entries() if item is not None else []
 
 
-def headline(found: Sequence[Verdict]) -> str:
-    """All verdicts in one line: `rl is better than base, and is not clearly different from sft`."""
-    openings = [verdict.opening for verdict in found]
-    subject = f"{found[0].candidate} " if found else ""
-    rest = [text.removeprefix(subject) for text in openings[1:] if text.startswith(f"{subject}is ")]
-    if len(rest) < len(openings) - 1:  # sentences that do not all go on from "rl is"
-        return "; ".join(openings)
-    return ", and ".join([*openings[:1], *rest])
+def headline(run: RunFiles) -> str:
+    """All verdicts in one line, as `affine compare` has it; nothing before that."""
+    if run.comparison is None:
+        return ""
+    candidate = str(run.comparison["candidate"]["label"])
+    asked = float(run.comparison["statistics"]["decision_probability"].raw)
+    return headline_of(candidate, run.comparison["baselines"].raw, asked)
 
 
 def confidence_level(run: RunFiles) -> float:

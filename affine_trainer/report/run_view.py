@@ -23,11 +23,11 @@ from affine_trainer.report.traced import Traced
 from affine_trainer.report.training_curves import Panel, curve_panels
 
 # What the page shows in places of its own; any other part of a comparison is shown as it is.
-KNOWN_PARTS = frozenset({"schema_version", "candidate", "statistics", "baselines", "scoring"})
+KNOWN_PARTS = frozenset({"schema_version", "candidate", "statistics", "baselines", "scoring", "headline"})
 KNOWN_RESULTS = frozenset(
     {
         "folder", "num_tasks", "num_excluded", "macro", "verdict", "probabilities", "per_environment",
-        "slices", "further_tasks_per_environment", "setting_differences", "sentence",
+        "slices", "further_tasks_per_environment", "setting_differences", "sentence", "standing",
     }
 )  # fmt: skip
 
@@ -40,7 +40,7 @@ class RunView:
         self.first = first  # its sections are those that the page's links lead to
         self.verdicts: list[Verdict] = readings.verdicts(run)
         self.environments: list[EnvironmentResults] = readings.environment_results(run)
-        self.headline = readings.headline(self.verdicts)
+        self.headline = readings.headline(run)
         self._prefix = prefix
 
     def label(self, model: str) -> str:

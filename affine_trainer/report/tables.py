@@ -81,7 +81,7 @@ def comparison_markdown(comparison: Mapping[str, Any]) -> str:
         rows = [_comparison_row(name, entry) for name, entry in _comparison_entries(result)]
         parts.append(f"## Against {baseline}\n\n{_escaped(result['sentence'])}\n")
         parts.append(markdown_table(_headings(comparison, baseline), rows))
-        parts.append(f"Verdict: **{result['verdict']}**. {_probabilities(result)}\n")
+        parts.append(f"Verdict: **{result['standing']}**. {_probabilities(result)}\n")
         parts.append(_escaped(gate_sentence(result["regression_gate"], baseline, level)) + "\n")
     parts.append(f"## All together\n\n{_escaped(front_sentence(comparison['front']))}\n")
     parts.append("## Under the validators' rules\n")

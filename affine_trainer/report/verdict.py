@@ -8,17 +8,12 @@ from typing import Any
 from affine_trainer.config import SamplingConfig
 from affine_trainer.report.comparison import compare_evaluations, listed
 from affine_trainer.report.front import front_of
+from affine_trainer.report.headline import headline
 from affine_trainer.report.pairing import Evaluation
 from affine_trainer.report.replay import replay
 from affine_trainer.scoring import SCORINGS
 
 SCHEMA_VERSION = 2
-_RELATIONS = {
-    "dominates": "dominates",
-    "dominated": "is dominated by",
-    "incomparable": "neither dominates nor is dominated by",
-    "undecided": "is not yet told apart from",
-}
 
 
 def compare_all(
@@ -48,6 +43,7 @@ def compare_all(
     on_step()
     comparison["scoring"] = replay(candidate, baselines, SCORINGS.values())
     on_step()
+    comparison["headline"] = headline(candidate.label, results, sampling.decision_probability)
     return {"sentence": overall_sentence(comparison), **comparison}
 
 
@@ -57,12 +53,11 @@ def overall_sentence(comparison: Mapping[str, Any]) -> str:
     if len(results) == 1:
         return next(iter(results.values()))["sentence"]
     candidate = comparison["candidate"]["label"]
-    parts = [f"{_RELATIONS[result['verdict']]} {label}" for label, result in results.items()]
     gates = [label for label, result in results.items() if not result["regression_gate"]["passed"]]
     place = comparison["front"][candidate]
     where = "on" if place["on_front"] else "not on"
     fails = f"; it fails the regression gate against {listed(gates)}" if gates else ""
     return (
-        f"{candidate} {listed(parts)}; it is {where} the Pareto front of all {len(results) + 1} "
+        f"{comparison['headline']}; it is {where} the Pareto front of all {len(results) + 1} "
         f"(P = {place['probability']:.2f}){fails}."
     )

@@ -89,6 +89,7 @@ def _metrics(comparison: Mapping[str, Any]) -> dict[str, Any]:
     return {
         label: {
             "verdict": result["verdict"],
+            "standing": result["standing"],
             "regression_gate": result["regression_gate"]["passed"],
             **result["macro"],
         }

@@ -182,7 +182,8 @@ def _final_metrics(stage: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
     if stage == "eval":
         return {"macro_success": metrics["macro"]["rate"]} if "macro" in metrics else {}
     if stage == "compare":
-        return {label: found["verdict"] for label, found in metrics.items() if isinstance(found, dict)}
+        found = {label: entry for label, entry in metrics.items() if isinstance(entry, dict)}
+        return {label: entry.get("standing", entry["verdict"]) for label, entry in found.items()}
     return {key: metrics[key] for key in FINAL.get(stage, ()) if key in metrics}
 
 

@@ -39,8 +39,8 @@ class Dominance:
 class Verdict:
     """The label, the probabilities behind it, and what would settle an undecided one.
 
-    `further_tasks`: about how many more tasks an environment; None when the verdict stands, or when no
-    number up to the planner's limit would be enough.
+    `further_tasks`: about how many more tasks an environment; None when the verdict stands, when
+    dominance is practically excluded, or when no number up to the planner's limit would be enough.
     """
 
     label: VerdictLabel
@@ -116,14 +116,16 @@ def pareto_verdict(
     epsilon: float = 0.0,
     decision_probability: float = 0.9,
 ) -> Verdict:
-    """The verdict on the paired tables, one an environment, with a plan where it is undecided.
+    """The verdict on the paired tables, one an environment, with a plan where it is undecided
+    and dominance is not practically excluded.
 
     As `verdict_labels` says; equivalence within epsilon is "incomparable" too: neither model dominates.
     """
     better, worse = _tails(tables, epsilon)
     label = LABELS[int(verdict_labels(better, worse, decision_probability))]
-    plan = further_tasks(tables, epsilon, decision_probability) if label == "undecided" else None
-    return Verdict(label, Dominance(*map(float, dominance_of_tails(better, worse))), plan)
+    found = Dominance(*map(float, dominance_of_tails(better, worse)))
+    is_open = label == "undecided" and found.dominates >= 1.0 - decision_probability
+    return Verdict(label, found, further_tasks(tables, epsilon, decision_probability) if is_open else None)
 
 
 def verdict_labels(better: np.ndarray, worse: np.ndarray, decision_probability: float) -> np.ndarray:

@@ -17,8 +17,8 @@ from affine_trainer.errors import DataError, StageError
 from affine_trainer.records import Grade
 from affine_trainer.report.episode_chunks import note_of, pack_episodes, reason_of, unpack
 from affine_trainer.report.episodes import EpisodeFile, read_episode_file
+from affine_trainer.report.headline import headline
 from affine_trainer.report.page import published_results
-from affine_trainer.report.readings import Verdict, headline
 from affine_trainer.report.run_files import read_run
 from affine_trainer.report.traced import (
     count,
@@ -28,7 +28,6 @@ from affine_trainer.report.traced import (
     points,
     probability,
     short,
-    traced,
 )
 from affine_trainer.stages.report import report, task_prompts
 from tests.evaluations import episode
@@ -183,16 +182,10 @@ def test_published_results_stand_beside_what_the_run_reached(page):
         assert row.keys() >= {"what", "value", "protocol", "n", "source", "comparable", "why"}
 
 
-def test_a_headline_of_several_verdicts_is_a_sentence():
-    def verdict(sentence):
-        return Verdict("rl", "x", traced({"sentence": sentence}, "c.json"))
-
-    better = verdict("rl is better than base: macro success +9.8 points; it dominates.")
-    same = verdict("rl and sft solve the same tasks: macro success +0.0 points; it is level.")
-    level = verdict("rl is not yet told apart from sft: macro success +0.1 points; it is level.")
-    assert headline([]) == ""
-    assert headline([better, same]) == "rl is better than base; rl and sft solve the same tasks"
-    assert headline([better, level]) == "rl is better than base, and is not yet told apart from sft"
+def test_the_headline_of_the_page_is_that_of_the_comparison(page):
+    results = json.loads(Path("logs/small/compare/comparison.json").read_text())["baselines"]
+    line = headline("rl", results, Config().sampling.decision_probability)
+    assert line.startswith("rl ") and " base " in line and line in squeezed(page.text)
 
 
 def test_the_list_says_why_a_play_failed_and_nothing_that_all_solved_ones_share():

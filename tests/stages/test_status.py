@@ -153,6 +153,14 @@ def test_a_stage_whose_input_is_gone_is_stale():
     assert found["state"] == "stale" and "`collect` has changed" in found["why"]
 
 
+def test_a_comparison_is_shown_as_its_headline_has_it():
+    clear = {"verdict": "undecided", "standing": "worse on the whole (macro), unlikely to dominate"}
+    with stage_folder("compare", Path("logs/default/compare"), Config(), reads=(), inputs={}) as folder:
+        folder.finish({"base": clear, "sft": {"verdict": "dominates"}})
+    found = stage(status(Config()), "compare")["metrics"]
+    assert found == {"base": clear["standing"], "sft": "dominates"}
+
+
 def test_a_run_of_that_name_is_shown_with_its_own_config_and_an_unknown_one_refused():
     work(load_config(None, ["run=other", "data.num_samples=500"]))
     assert stage(status(Config(), "other"))["state"] == "done"
