@@ -9,6 +9,10 @@ from affine_trainer.artifacts import log_dir, read_manifest, read_start, require
 from affine_trainer.config import Config
 from affine_trainer.errors import StageError
 from affine_trainer.policies.model_names import model_label
+from affine_trainer.records import sha256_of
+
+CANDIDATE, BASELINES = "rl", ("base", "sft")  # what `affine run` compares, and the report shows
+LONGEST_NAME = 100
 
 MAX_MODELS = 10  # the front's posterior has a cell for each of 2^models patterns
 
@@ -39,6 +43,18 @@ def _evaluated(config: Config) -> str:
     found = sorted(path.parent for path in log_dir(config, "eval").glob("*/evaluation.json"))
     names = [path.name for path in found if read_manifest(path) is not None]
     return f"those of {', '.join(names)}" if names else "none yet"
+
+
+def comparison_folder(config: Config, candidate: str, baselines: Sequence[str]) -> Path:
+    """Where it is written: logs/{run}/compare for that of `affine run`, a folder of its own for any other."""
+    if candidate == CANDIDATE and set(baselines) == set(BASELINES):
+        return log_dir(config, "compare")
+    labels = [candidate, *sorted(baselines)]
+    first, *others = map(model_label, labels)
+    name = f"{first}-vs-{'+'.join(others)}"
+    if [first, *others] != labels or len(name) > LONGEST_NAME:  # names that are not folders' own may coincide
+        name = f"{name[:LONGEST_NAME]}-{sha256_of(labels)[:8]}"
+    return log_dir(config, "comparisons", name)
 
 
 def check_distinct(candidate: str, baselines: Sequence[str]) -> None:

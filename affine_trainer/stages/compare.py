@@ -10,10 +10,16 @@ from typing import Any
 import rich
 from rich.console import Console
 
-from affine_trainer.artifacts import log_dir, read_manifest, stage_folder, write_atomic, write_json
+from affine_trainer.artifacts import read_manifest, stage_folder, write_atomic, write_json
 from affine_trainer.config import Config
 from affine_trainer.errors import DataError, StageError
-from affine_trainer.report.folders import check_distinct, evaluation_folder
+from affine_trainer.report.folders import (
+    BASELINES,
+    CANDIDATE,
+    check_distinct,
+    comparison_folder,
+    evaluation_folder,
+)
 from affine_trainer.report.front import front_sentence
 from affine_trainer.report.gate import gate_sentence
 from affine_trainer.report.pairing import Evaluation, read_evaluation
@@ -29,13 +35,13 @@ READS = ("seed", "sampling")
 
 def compare(
     config: Config,
-    candidate: str = "rl",
-    baselines: Sequence[str] = ("base", "sft"),
+    candidate: str = CANDIDATE,
+    baselines: Sequence[str] = BASELINES,
     *,
     scoring: str = DEFAULT_SCORING.name,
     force: bool = False,
 ) -> Path:
-    """Compare evaluated models and write logs/{run}/compare; returns that folder.
+    """Compare evaluated models; returns the folder, logs/{run}/compare for rl against base and sft.
 
     Each model is a label under logs/{run}/eval/ or a folder with evaluation.json and episodes.jsonl.
     Every scoring profile is replayed and written; `scoring` (a name, or "all") is what is shown.
@@ -46,7 +52,7 @@ def compare(
     folders = {label: evaluation_folder(config, label) for label in (candidate, *baselines)}
     inputs = {f"baseline {label}": folders[label] for label in baselines}
     inputs[f"candidate {candidate}"] = folders[candidate]
-    console, path = rich.get_console(), log_dir(config, "compare")
+    console, path = rich.get_console(), comparison_folder(config, candidate, baselines)
 
     def read() -> list[Evaluation]:
         return [read_evaluation(folder, label) for label, folder in folders.items()]

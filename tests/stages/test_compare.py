@@ -1,6 +1,7 @@
 """`affine compare`: the verdict from two evaluations, and a sentence for everything that does not fit."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy.stats import beta
 
 from affine_trainer.config import load_config
 from affine_trainer.errors import DataError, StageError
+from affine_trainer.report.folders import comparison_folder
 from affine_trainer.stages.compare import compare
 from tests.evaluations import episode, episodes, write_evaluation
 
@@ -194,13 +196,37 @@ def test_a_finished_comparison_is_shown_again_and_not_made_again(capsys):
     assert "rl is better than base" in capsys.readouterr().out
 
 
-def test_another_evaluation_is_not_mixed_with_an_old_comparison():
+def test_other_models_are_compared_beside_the_comparison_of_the_run(capsys):
     for label, rate in (("rl", 0.5), ("base", 0.2), ("sft", 0.3)):
         evaluated(label, outcomes(rate, SAT))
+    whole = compare(CONFIG)
+    before = (whole / "comparison.json").read_bytes()
+    one = compare(CONFIG, "rl", ("base",), scoring="all")
+    assert (str(whole), str(one)) == ("logs/default/compare", "logs/default/comparisons/rl-vs-base")
+    assert list(json.loads((one / "comparison.json").read_text())["baselines"]) == ["base"]
+    assert compare(CONFIG, "rl", ("sft",), force=True).name == "rl-vs-sft"
+    assert (whole / "comparison.json").read_bytes() == before
+    capsys.readouterr()
+    assert compare(CONFIG, "rl", ("base",)) == one and compare(CONFIG, "rl", ("sft", "base")) == whole
+    assert capsys.readouterr().out.count("is complete, nothing to do") == 2
+
+
+def test_no_two_choices_of_models_share_a_folder():
+    choices = [("rl", ("base",)), ("base", ("rl",)), ("rl", ("a/b",)), ("rl", ("a--b",)), ("rl", ("./base",))]
+    choices += [("rl", (f"{'x' * 200}/{end}",)) for end in "yz"]
+    folders = {comparison_folder(CONFIG, *choice) for choice in choices}
+    assert len(folders) == len(choices) and max(len(folder.name) for folder in folders) < 120
+
+
+def test_a_comparison_whose_evaluation_has_changed_is_refused_until_forced():
+    evaluated("rl", outcomes(0.5, SAT))
+    evaluated("base", outcomes(0.2, SAT))
     compare(CONFIG, "rl", ("base",))
-    with pytest.raises(StageError, match="sft"):
-        compare(CONFIG, "rl", ("sft",))
-    assert list(result(("sft",), force=True)["baselines"]) == ["sft"]
+    shutil.rmtree("logs/default/eval/base")
+    evaluated("base", outcomes(0.3, SAT))
+    with pytest.raises(StageError, match="`baseline base` has changed"):
+        compare(CONFIG, "rl", ("base",))
+    assert list(result(force=True)["baselines"]) == ["base"]
 
 
 def test_folders_brought_from_elsewhere_are_compared_without_a_manifest(tmp_path):
@@ -349,11 +375,12 @@ def test_an_edited_evaluation_of_this_run_is_refused_by_its_manifest():
 def test_a_failed_comparison_leaves_the_finished_one_in_place():
     evaluated("rl", outcomes(0.5, SAT))
     evaluated("base", outcomes(0.2, SAT))
-    evaluated("sft", outcomes(0.2, SAT, count=10))
     path = compare(CONFIG, "rl", ("base",)) / "comparison.json"
     before = path.read_bytes()
+    shutil.rmtree("logs/default/eval/base")
+    evaluated("base", outcomes(0.2, SAT, count=10))
     with pytest.raises(DataError):
-        compare(CONFIG, "rl", ("sft",), force=True)
+        compare(CONFIG, "rl", ("base",), force=True)
     assert path.read_bytes() == before
 
 
