@@ -49,6 +49,7 @@ def method_note(summary: Mapping[str, Any]) -> str:
         f"are {level}, {summary['interval']}; differences are to `{summary['baseline']}` at the same seed, "
         "p is the paired t test's, corrected by Holm over the overlays. Tokens are all that were sampled to "
         "learn from, time is that of iterations; validations count in neither."
+        + ("" if len(summary["seeds"]) > 1 else " One seed gives no interval: nothing can be told apart.")
     )
 
 

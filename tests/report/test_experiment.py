@@ -90,4 +90,6 @@ def test_tables_name_interval_metric_rule_and_what_is_missing(experiment):
     assert "| other | 1 | 25.0 % | – | -25.0 | – | – |" in text
     assert "| idle | 0 | – | – | – | – | – |" in text
     assert "- e.idle.0: it diverged" in text
+    assert "One seed" not in text
+    assert "One seed gives no interval" in experiment_markdown({**summary, "seeds": [0]})
     assert len(list(experiment_tables(summary))) == 4
