@@ -173,6 +173,24 @@ def test_what_is_missing_names_the_command_that_makes_it(tmp_path, monkeypatch):
     }
 
 
+def test_the_chance_to_win_stands_by_rule_and_order_with_the_samples_that_would_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_run("default")
+    row = {"scoring": "duel-2026-06", "committed": "last", "win": 0.5684, "lose": 0.4316, "neither": 0.0}
+    row |= {"standard_error": 0.00495, "on_these_results": "wins", "share_on_these_results": 1.0}
+    rows = [row | {"further_samples": {"win": win, "lose": None, "neither": None}} for win in (1024, None)]
+    folder = Path("logs", "default", "plan")
+    folder.mkdir(exist_ok=True)
+    plan = {"candidate": "rl", "baseline": "base", "samples_evaluated": 200, "plans": rows}
+    (folder / "plan.json").write_text(json.dumps(plan))
+    found = Page()
+    found.feed(report(Config(run="default")).read_text(encoding="utf-8"))
+    text = squeezed(found.text).replace(" ", "")
+    table = text[text.index("furthersamplestowin") :]
+    assert table.startswith("furthersamplestowinduel-2026-06lastwins56.8%43.2%0.5%1,024duel-2026-06")
+    assert "0.5%–" in table[:150]
+
+
 def test_published_results_stand_beside_what_the_run_reached(page):
     text = squeezed(page.text)
     published = text[text.index("Beside published results") :]
