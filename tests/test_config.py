@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affine_trainer.config import Config, flatten, load_config, resolved_yaml
+from affine_trainer.config import Config, config_from_record, flatten, load_config, resolved_yaml
 from affine_trainer.errors import ConfigError
 from tests.config_reads import SECTIONS, keys_read, leaf_keys, unread_keys
 
@@ -493,3 +493,9 @@ def test_the_search_for_reads_follows_sections_and_nothing_else(source, keys):
 def test_the_search_for_reads_knows_every_key():
     assert {"run", "training.lora_r", "data.affine.weights", "sandbox.output_bytes"} <= set(leaf_keys(Config))
     assert len(list(leaf_keys(Config))) == len(flatten(Config())) - 2 - 4 - 7  # weights are one key a section
+
+
+def test_a_recorded_config_is_read_as_it_was_and_that_of_another_version_is_none():
+    config = Config(run="kept", seed=7)
+    assert config_from_record(json.loads(config.model_dump_json())) == config
+    assert config_from_record({**config.model_dump(mode="json"), "gone": 1}) is None

@@ -16,12 +16,11 @@ from affine_trainer.stages.evaluate import evaluate
 from affine_trainer.stages.rl import rl
 from affine_trainer.stages.sft import sft
 from affine_trainer.stages.status import run_line
+from affine_trainer.stages.workload import EVALUATED
 from affine_trainer.tracking import check_tracking, emit
 
 if TYPE_CHECKING:
     from affine_trainer.config import Config
-
-MODELS = ("base", "sft", "rl")
 
 
 def run_all(config: Config, *, force: bool = False) -> Path:
@@ -33,8 +32,8 @@ def run_all(config: Config, *, force: bool = False) -> Path:
         ("1 collect", partial(collect, config, force=force)),
         ("2 sft", partial(sft, config, force=force)),
         ("3 rl", partial(rl, config, force=force)),
-        *((f"4 eval {name}", partial(evaluate, config, name, force=force)) for name in MODELS),
-        ("5 compare", partial(compare, config, "rl", ("base", "sft"), force=force)),
+        *((f"4 eval {name}", partial(evaluate, config, name, force=force)) for name in EVALUATED),
+        ("5 compare", partial(compare, config, force=force)),
     ]
     written: list[tuple[str, Path]] = []
     names = [title.partition(" ")[2] for title, _ in steps]

@@ -3,7 +3,7 @@
 from affine_trainer.config.data_sections import AffineDataConfig, AgentGymConfig, CustomDataConfig, DataConfig
 from affine_trainer.config.experiment import Cell, Experiment, check_overlay, load_experiment
 from affine_trainer.config.flat import field_of, flatten
-from affine_trainer.config.loading import load_config, resolved_yaml
+from affine_trainer.config.loading import config_from_record, load_config, resolved_yaml
 from affine_trainer.config.rl import RLConfig
 from affine_trainer.config.section import Schedule, Section, SingleTurnEnvironment
 from affine_trainer.config.sections import (
@@ -37,6 +37,7 @@ __all__ = [
     "TrackingConfig",
     "TrainingConfig",
     "check_overlay",
+    "config_from_record",
     "field_of",
     "flatten",
     "load_config",

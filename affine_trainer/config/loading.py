@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,14 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
     if config is None or mistakes:
         raise ConfigError(report(source, [*mistakes, *found], given))
     return config
+
+
+def config_from_record(content: Mapping[str, Any]) -> Config | None:
+    """The config that a manifest recorded; None where it is another version's, which this one cannot read."""
+    try:
+        return Config.model_validate_json(json.dumps(content))
+    except ValidationError:
+        return None
 
 
 def validate(tree: dict[str, Any]) -> tuple[Config | None, list[Mistake]]:

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import rich
-from pydantic import ValidationError
 
 from affine_trainer.artifacts import log_dir, read_manifest, stage_folder, write_atomic, write_json
 from affine_trainer.artifacts.manifest import START_FILE
-from affine_trainer.config import Config
+from affine_trainer.config import Config, config_from_record
 from affine_trainer.envs import task_set
 from affine_trainer.envs.stage_tasks import evaluation_tasks
 from affine_trainer.errors import AffineError, DataError, StageError
@@ -88,12 +87,12 @@ def config_of_run(run: str) -> Config | None:
     manifest = read_manifest(Path("data", run))
     if manifest is None or manifest.config.get("run") != run:
         return None
-    try:
-        return Config.model_validate_json(json.dumps(manifest.config))
-    except ValidationError as error:
+    config = config_from_record(manifest.config)
+    if config is None:
         raise StageError(
             f"data/{run} holds the config of another version, which this one cannot read: give one (--config)"
-        ) from error
+        )
+    return config
 
 
 def find_sources(what: Sequence[str]) -> Sources:

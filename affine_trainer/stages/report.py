@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from affine_trainer.artifacts import read_manifest, write_atomic
-from affine_trainer.config import Config
+from affine_trainer.config import Config, config_from_record
 from affine_trainer.envs import task_set
 from affine_trainer.envs.program_rows import GENERATED_FAMILIES
 from affine_trainer.errors import StageError
@@ -108,8 +104,10 @@ def evaluated_config(config: Config, runs: Iterable[RunFiles]) -> Config:
     """
     for path in (path for run in runs for path in run.episodes.values()):
         manifest = read_manifest(path.parent)
-        with suppress(ValidationError):
-            return Config.model_validate_json(json.dumps(manifest.config)) if manifest else config
+        if manifest is None:
+            return config
+        if (known := config_from_record(manifest.config)) is not None:
+            return known
     return config
 
 

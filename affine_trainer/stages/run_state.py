@@ -11,8 +11,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from affine_trainer import __version__
 from affine_trainer.artifacts import (
     LiveBar,
@@ -29,7 +27,7 @@ from affine_trainer.artifacts import (
     read_start,
 )
 from affine_trainer.artifacts.manifest import SCHEMA_VERSION
-from affine_trainer.config import Config, flatten
+from affine_trainer.config import Config, config_from_record, flatten
 from affine_trainer.errors import StageError
 from affine_trainer.stages.evaluated_model import RESERVED
 from affine_trainer.stages.workload import EVALUATED
@@ -157,10 +155,8 @@ def recorded_config(config: Config) -> Config | None:
         if owner is not None and owner.config:
             found.append((_begun_at(path), owner.config))
     for _, content in sorted(found, key=lambda pair: -pair[0]):
-        try:
-            return Config.model_validate_json(json.dumps(content))
-        except ValidationError:
-            continue
+        if (known := config_from_record(content)) is not None:
+            return known
     return None
 
 

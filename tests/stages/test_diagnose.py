@@ -149,6 +149,12 @@ def test_weights_that_are_not_there_and_too_few_episodes_are_refused(config, opt
         diagnose(config, **options)
 
 
+def test_a_run_of_another_version_is_told_how_to_give_a_config(config, monkeypatch):
+    monkeypatch.setattr("affine_trainer.stages.diagnose.config_from_record", lambda content: None)
+    with pytest.raises(StageError, match=r"cannot read: leave --run out and give one .*run=t"):
+        config_of("t")
+
+
 def test_a_run_without_rl_is_told_what_to_run(config):
     other = config.model_copy(update={"run": "u"})
     prepare(other)
