@@ -28,30 +28,31 @@ class ReadTokens:
 class SlotBuffer:
     """Keys and values of one layer in `num_slots` rows of a batch, with room for columns to come.
 
-    `keys` and `values`, shape (slots, heads, columns, head size), exist once something was written.
+    `keys` and `values`, shape (slots, heads, columns, head size), exist once something was written. Where
+    more columns are needed than there is room for, only the slots that are written to go on; the others are
+    kept as they are where `keep_all` is set, and let go where it is not.
     """
 
-    def __init__(self, num_slots: int, width: int) -> None:
-        self._num_slots, self._width = num_slots, width
+    def __init__(self, num_slots: int, width: int, *, keep_all: bool = False) -> None:
+        self._num_slots, self._width, self._keep_all = num_slots, width, keep_all
+        self._left: dict[int, tuple[Tensor, Tensor]] = {}
         self.keys: Tensor = torch.empty(0)
         self.values: Tensor = torch.empty(0)
 
     def write(self, slots: slice, start: int, keys: Tensor, values: Tensor) -> None:
-        """Write columns from `start` on, where need be after more room was made for all slots."""
+        """Write columns from `start` on; more room is made for the first slots, up to the last of `slots`."""
         end = start + keys.shape[2]
         if not self.keys.numel():
-            self._allocate(keys[0], values[0], max(self._width, end))
+            self._allocate(self._num_slots, keys[0], values[0], max(self._width, end))
         elif end > self.keys.shape[2]:
-            old_keys, old_values = self.keys[:, :, :start], self.values[:, :, :start]
-            self._allocate(keys[0], values[0], end)
-            self.keys[:, :, :start], self.values[:, :, :start] = old_keys, old_values
+            self._grow(slots.indices(len(self.keys))[1], start, end)
         self.keys[slots, :, start:end] = keys
         self.values[slots, :, start:end] = values
 
     def put(self, slot: int, end: int, read: tuple[Tensor, Tensor], runs: Sequence[tuple[int, int]]) -> None:
         """Copy the `runs` of a row that was read so that they end at column `end`; zeros come before."""
         if not self.keys.numel():
-            self._allocate(*read, self._width)
+            self._allocate(self._num_slots, *read, self._width)
         for buffer, row in zip((self.keys, self.values), read, strict=True):
             column = end
             for start, stop in reversed(runs):
@@ -72,19 +73,28 @@ class SlotBuffer:
             if held is not None:
                 buffer[other, :, columns] = held
 
-    def repeated(self, slots: Tensor) -> SlotBuffer:
-        """A buffer of these slots, any of them more than once."""
-        copy = SlotBuffer(len(slots), self._width)
-        copy.keys, copy.values = self.keys.index_select(0, slots), self.values.index_select(0, slots)
-        return copy
+    def copy(self, source: int, slots: slice, columns: slice) -> None:
+        """Put what slot `source` holds in these columns into each of `slots`."""
+        for buffer in (self.keys, self.values):
+            buffer[slots, :, columns] = buffer[source, :, columns]
 
     def row(self, slot: int) -> tuple[Tensor, Tensor]:
-        return self.keys[slot], self.values[slot]
+        """Keys and values of one slot, whether it went on or not (`keep_all`)."""
+        return self._left[slot] if slot in self._left else (self.keys[slot], self.values[slot])
 
-    def _allocate(self, keys: Tensor, values: Tensor, columns: int) -> None:
+    def _grow(self, num_slots: int, start: int, end: int) -> None:
+        old_keys, old_values = self.keys, self.values
+        if self._keep_all:
+            gone = range(num_slots, len(old_keys))
+            self._left.update({slot: (old_keys[slot], old_values[slot]) for slot in gone})
+        self._allocate(num_slots, old_keys[0], old_values[0], end)
+        self.keys[:, :, :start] = old_keys[:num_slots, :, :start]
+        self.values[:, :, :start] = old_values[:num_slots, :, :start]
+
+    def _allocate(self, num_slots: int, keys: Tensor, values: Tensor, columns: int) -> None:
         """Room for `columns` and some more, in the shape and type of one row's (heads, any, head size)."""
         self.keys, self.values = (
-            row.new_empty((self._num_slots, row.shape[0], columns + SPARE_COLUMNS, row.shape[2]))
+            row.new_empty((num_slots, row.shape[0], columns + SPARE_COLUMNS, row.shape[2]))
             for row in (keys, values)
         )
 

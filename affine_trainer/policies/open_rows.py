@@ -58,21 +58,10 @@ class OpenRows:
         # Sliding windows and recurrent states keep transformers' own layers, and one group.
         self.grows = can_grow(model)
         self._keep_read = keep_read and self.grows
-        self._slots = sorted(range(len(prompts)), key=lambda row: _order(prompts[row]))
+        plan = SlotPlan(prompts, share=self.grows)
+        self._slots = plan.rows
         self.rows = self._slots
-        ordered = [prompts[row] for row in self._slots]
-        # Rows that begin at the same reading, or at nothing, and ask the same share one reading.
-        keys = [(tuple(p.token_ids), id(p.read)) if self.grows else row for row, p in enumerate(ordered)]
-        distinct: dict[object, Prompt] = {}
-        for key, prompt in zip(keys, ordered, strict=True):
-            distinct.setdefault(key, prompt)
-        owners = nested(distinct) if self.grows else {}
-        whole = [key for key in distinct if key not in owners]
-        places = {key: place for place, key in enumerate([*whole, *owners])}
-        beginnings = [(distinct[key], places[owner]) for key, owner in owners.items()]
-        self._read([distinct[key] for key in whole], beginnings, pad_id)
-        if owners or len(distinct) < len(ordered):
-            self._repeat(torch.tensor([places[key] for key in keys], device=self._device))
+        self._read(plan, pad_id)
         self._positions = self._mask[:, : self._end].sum(dim=1, keepdim=True) - 1
 
     def advance(self, tokens: Tensor, keep: list[int]) -> None:
@@ -106,11 +95,9 @@ class OpenRows:
         runs = tuple((start, stop + 1) for start, stop in zip(starts, stops, strict=True))
         return ReadTokens(count, tuple(buffer.row(slot) for buffer in self._buffers), runs)
 
-    def _read(self, prompts: Sequence[Prompt], beginnings: Sequence[tuple[Prompt, int]], pad_id: int) -> None:
-        """Read the prompts, a slot each: all end at the same column, whatever group they are read in.
-
-        `beginnings` are prompts that one of `prompts`, at the given place, begins with; they come behind.
-        """
+    def _read(self, plan: SlotPlan, pad_id: int) -> None:
+        """Read the prompts, a slot each: all end at the same column, whatever group they are read in."""
+        prompts = plan.whole
         groups = prefill_groups([len(p.unread) for p in prompts], self._prefill_tokens())
         widths = [len(prompts[group[-1]].unread) for group in groups]
         self._first = 0
@@ -118,20 +105,31 @@ class OpenRows:
             width + max(prompts[place].num_read for place in group)
             for group, width in zip(groups, widths, strict=True)
         )
-        slots = len(prompts) + len(beginnings)
+        slots = len(plan.rows)
         self._mask = torch.zeros((slots, self._end + SPARE_COLUMNS), dtype=torch.long, device=self._device)
         self._cache = DynamicCache(config=self._model.config)
-        self._buffers = [SlotBuffer(slots, self._end) for _ in self._cache.layers if self.grows]
+        self._buffers = [
+            SlotBuffer(slots, self._end, keep_all=self._keep_read) for _ in self._cache.layers if self.grows
+        ]
         parts = [
             self._prefill(prompts[group.start : group.stop], slice(group.start, group.stop), pad_id)
             for group in groups
         ]
-        later = [self._beginning(prompt, prompts[at], at) for prompt, at in beginnings]
+        later = [self._beginning(prompt, prompts[at], at) for prompt, at in plan.beginnings]
         for group in prefill_groups([1] * len(later), self._prefill_tokens()) if later else ():
             where = slice(len(prompts) + group.start, len(prompts) + group.stop)
             parts.append(self._prefill(later[group.start : group.stop], where, pad_id))
         self.logits = torch.cat(parts)
+        for source, copies in plan.copies:
+            self._copy(source, copies)
         self._look()
+
+    def _copy(self, source: int, slots: slice) -> None:
+        """Give each of `slots`, the next behind those that have logits, what slot `source` holds."""
+        self._mask[slots] = self._mask[source]
+        for buffer in self._buffers:
+            buffer.copy(source, slots, slice(self._end))
+        self.logits = torch.cat([self.logits, self.logits[source].expand(slots.stop - slots.start, -1)])
 
     def _beginning(self, prompt: Prompt, owner: Prompt, slot: int) -> Prompt:
         """The prompt with all but its last token as the slot of its owner has read them."""
@@ -161,12 +159,6 @@ class OpenRows:
         if not self.grows:
             self._cache = cache
         return logits
-
-    def _repeat(self, slots: Tensor) -> None:
-        """Give every row a slot of its own with what its prompt's slot holds."""
-        self.logits, self._mask = self.logits[slots], self._mask[slots]
-        self._buffers = [buffer.repeated(slots) for buffer in self._buffers]
-        self._look()
 
     def _look(self) -> None:
         """Let the cache's layers be windows on all slots."""
@@ -215,6 +207,38 @@ class OpenRows:
             logits_to_keep=1,
         )
         return output.logits[:, -1].float()
+
+
+class SlotPlan:
+    """Which prompts are read, and the slot of a batch that each prompt's row gets.
+
+    First come the prompts that are read whole, then those that one of these begins with, then the copies of
+    either. Without `share` every prompt is read by itself.
+
+    - `rows`: the prompts' numbers by slot;
+    - `whole`: the prompts of the first slots, the fewest unread tokens first;
+    - `beginnings`: the prompts of the slots behind them, each with the slot of one that begins with it;
+    - `copies`: for a slot that is read, the slots behind all others that hold the same.
+    """
+
+    def __init__(self, prompts: Sequence[Prompt], *, share: bool) -> None:
+        # Rows that begin at the same reading, or at nothing, and ask the same share one reading.
+        alike: dict[object, list[int]] = {}
+        for row in sorted(range(len(prompts)), key=lambda row: _order(prompts[row])):
+            prompt = prompts[row]
+            alike.setdefault((tuple(prompt.token_ids), id(prompt.read)) if share else row, []).append(row)
+        distinct = {key: prompts[rows[0]] for key, rows in alike.items()}
+        owners = nested(distinct) if share else {}
+        read = [*(key for key in distinct if key not in owners), *owners]
+        slots = {key: slot for slot, key in enumerate(read)}
+        self.rows = [alike[key][0] for key in read]
+        self.whole = [distinct[key] for key in read[: len(read) - len(owners)]]
+        self.beginnings = [(distinct[key], slots[owner]) for key, owner in owners.items()]
+        self.copies: list[tuple[int, slice]] = []
+        for key in read:
+            if more := alike[key][1:]:
+                self.copies.append((slots[key], slice(len(self.rows), len(self.rows) + len(more))))
+                self.rows += more
 
 
 def _put_read(buffer: SlotBuffer, layer: int, prompts: Sequence[Prompt], first_slot: int, end: int) -> None:
