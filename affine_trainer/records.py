@@ -85,6 +85,8 @@ class Environment(Protocol):
 
 # Chunks in play at once: while the environments of one step, the policy answers another.
 MAX_OPEN_CHUNKS = 2
+# How many batches of replies an evaluation's chunk of single turns holds; the memory is that of one batch.
+REFILLS = 4
 # More than any reply has tokens, or any run has plays: the limit where there is none.
 UNLIMITED = 2**31
 

@@ -33,14 +33,16 @@ class Place:
     tasks: slice
 
 
-def chunk_plan(groups: Sequence[TaskGroup], chunk_size: int) -> list[Place]:
+def chunk_plan(groups: Sequence[TaskGroup], chunk_size: int, refills: int = 1) -> list[Place]:
     """The chunks in the order of play: the first of each group, the second of each, and so on.
 
-    They have `chunk_size` tasks, or as many as the environment holds open at once.
+    They have `chunk_size` tasks, `refills` times as many where a play has a single turn, or as many as the
+    environment holds open at once.
     """
     chunks = []
     for group, found in enumerate(groups):
-        size = min(chunk_size, found.task_set.max_open)
+        wanted = chunk_size * (refills if found.task_set.max_turns == 1 else 1)
+        size = min(wanted, found.task_set.max_open)
         for number, start in enumerate(range(0, len(found.tasks), size)):
             chunks.append(Place(group, number, slice(start, min(start + size, len(found.tasks)))))
     return sorted(chunks, key=lambda place: (place.number, place.group))
@@ -53,6 +55,7 @@ def play(
     *,
     seed: int,
     chunk_size: int,
+    refills: int = 1,
     skip: int = 0,
     on_chunk: Callable[[list[Episode]], None] | None = None,
     keep_conversation: bool = False,
@@ -65,7 +68,8 @@ def play(
     chunks behind the first `skip` of `chunk_plan` can be played by another process with the same result.
     `on_chunk` gets each finished chunk, in the plan's order. Several chunks are in play at once, so that a
     slow environment does not hold up a fast one; of those that wait for the policy the first in the plan is
-    answered.
+    answered. `refills` above 1 makes chunks of single turns larger, for a policy in which new
+    replies take the places of those that have ended.
 
     An environment that fails gives an episode without a grade, as does a policy's completion that says
     "error". `seconds` is an episode's share of its batches
@@ -73,7 +77,7 @@ def play(
     episodes, `keep_states` the states at which each turn began, for `continue_from`.
     """
     starts = [[State(task, task.prompt) for task in group.tasks] for group in groups]
-    plan = chunk_plan(groups, chunk_size)[skip:]
+    plan = chunk_plan(groups, chunk_size, refills)[skip:]
     keep = _Keep(keep_conversation, keep_states)
     return _play_plan(groups, starts, plan, _Player(policy, sampling, seed, keep), on_chunk)
 

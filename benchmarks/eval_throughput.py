@@ -1,10 +1,11 @@
 """Evaluation in batches against a loop of single `model.generate` calls on the same tasks, graded alike.
 
-    python benchmarks/eval_throughput.py --tasks 64 --rounds 5
+    python benchmarks/eval_throughput.py --tasks 256 --rounds 5
 
-Both ways play the fixed evaluation tasks greedily through the one rollout, programs in the sandbox included;
-only how replies are made differs. They take turns, so that other load on the machine meets both. Replies are
-compared.
+Both ways play the fixed evaluation tasks greedily through the one rollout, in the chunks of `affine eval`,
+programs in the sandbox included; only how replies are made differs. They take turns, so that other load on
+the machine meets both. Replies are compared. Each environment is played alone, then all of them in one go,
+as `affine eval` does.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from affine_trainer.config import load_config
 from affine_trainer.envs.stage_tasks import evaluation_tasks, open_sandbox
 from affine_trainer.policies.decoding import Decoded
 from affine_trainer.policies.hf import HFPolicy, load_policy, pad_token_id
-from affine_trainer.records import Completion, Conversation, Episode, Sampling, TaskGroup
+from affine_trainer.records import REFILLS, Completion, Conversation, Episode, Sampling, TaskGroup
 from affine_trainer.rollout import play
 
 
@@ -53,7 +54,7 @@ def timed(
 ) -> tuple[float, list[Episode]]:
     """Seconds, and what was played."""
     began = time.perf_counter()
-    episodes = play(groups, policy, sampling, seed=0, chunk_size=batch)
+    episodes = play(groups, policy, sampling, seed=0, chunk_size=batch, refills=REFILLS)
     return time.perf_counter() - began, [episode for group in episodes for episode in group]
 
 
@@ -77,9 +78,9 @@ def equal_replies(ours: Sequence[Episode], theirs: Sequence[Episode]) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--model", default="nano", help="nano, a folder or a hub id")
-    parser.add_argument("--tasks", type=int, default=64, help="of each environment")
+    parser.add_argument("--tasks", type=int, default=256, help="of each environment")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--environments", nargs="*", default=["sat", "abd", "ded"])
     parser.add_argument("--agents", nargs="*", default=[], help="interactive environments")
     args = parser.parse_args()
@@ -88,6 +89,7 @@ def main() -> None:
         f"data.agentgym.environments=[{', '.join(args.agents)}]",
         f"evaluation.num_samples={args.tasks}",
         f"evaluation.agent_samples={args.tasks}",
+        f"evaluation.batch_size={args.batch}",
         "evaluation.unseen_family_samples=0",
     ]
     config = load_config(None, changes)
@@ -104,26 +106,31 @@ def main() -> None:
         groups = evaluation_tasks(config, sandbox)
         timed([TaskGroup(g.task_set, g.tasks[:2]) for g in groups], ours, sampling, args.batch)  # warms up
         for group in groups:
-            report(group, ours, theirs, sampling, args)
+            report(group.name, [group], ours, theirs, sampling, args)
+        if len(groups) > 1:
+            report("all together", groups, ours, theirs, sampling, args)
 
 
-def report(group: TaskGroup, ours: HFPolicy, theirs: HFPolicy, sampling: Sampling, args: Any) -> None:
-    """Measure one environment and print a line about it."""
+def report(
+    name: str, groups: Sequence[TaskGroup], ours: HFPolicy, theirs: HFPolicy, sampling: Sampling, args: Any
+) -> None:
+    """Measure some environments and print a line about them."""
+    num_tasks = sum(len(group.tasks) for group in groups)
     ratios, seconds, equal = [], [], 0
     for _ in range(args.rounds):
-        single, loop = timed([group], theirs, sampling, args.batch)
-        batched, episodes = timed([group], ours, sampling, args.batch)
+        single, loop = timed(groups, theirs, sampling, args.batch)
+        batched, episodes = timed(groups, ours, sampling, args.batch)
         ratios.append(single / batched)
         seconds.append((batched, single))
         equal = equal_replies(episodes, loop)
     middle, lower, upper = interval(ratios)
     batched, single = (statistics.median(column) for column in zip(*seconds, strict=True))
     print(
-        f"{group.name}: {len(group.tasks) / batched:.1f} tasks/s in batches of {args.batch}, "
-        f"{len(group.tasks) / single:.2f} one by one: {middle:.1f} x (95 % interval "
-        f"{lower:.1f} to {upper:.1f}, {args.rounds} rounds of {len(group.tasks)} tasks, "
+        f"{name}: {num_tasks / batched:.1f} tasks/s in batches of {args.batch}, "
+        f"{num_tasks / single:.2f} one by one: {middle:.1f} x (95 % interval "
+        f"{lower:.1f} to {upper:.1f}, {args.rounds} rounds of {num_tasks} tasks, "
         f"{torch.get_num_threads()} thread(s)); "
-        f"{equal} of {len(group.tasks)} greedy replies are equal",
+        f"{equal} of {num_tasks} greedy replies are equal",
         flush=True,
     )
 

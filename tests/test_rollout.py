@@ -33,7 +33,7 @@ from affine_trainer.records import (
     seed_from,
     sha256_of,
 )
-from affine_trainer.rollout import play
+from affine_trainer.rollout import chunk_plan, play
 from tests.tiny_model import tiny_model, tiny_tokenizer
 
 SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=8, seed=123)
@@ -159,6 +159,13 @@ def test_chunks_are_consecutive_tasks_and_seeded_by_their_number() -> None:
     assert policy.batches == [
         (keys[start : start + 3], seed_from(9, "toy:count", number)) for number, start in enumerate((0, 3, 6))
     ]
+
+
+def test_chunks_of_single_turns_hold_as_many_batches_as_are_wanted() -> None:
+    one_turn, several = CountingGames(max_turns=1), CountingGames(max_turns=5)
+    groups = [TaskGroup(tasks, tasks.tasks(range(20))) for tasks in (one_turn, several)]
+    sizes = [(at.group, at.tasks.stop - at.tasks.start) for at in chunk_plan(groups, 4, refills=3)]
+    assert sizes == [(0, 12), (1, 4), (0, 8), *[(1, 4)] * 4]
 
 
 def test_a_later_turn_of_a_chunk_draws_with_another_seed() -> None:

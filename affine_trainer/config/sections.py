@@ -68,7 +68,7 @@ class EvaluationConfig(Section):
         default=10, description="of an interactive episode; agentgym: as many as its own evaluation gives"
     )
     task_seed: int = Field(default=0, ge=0, le=2**31 - 1)
-    batch_size: int = Field(default=64, ge=1, le=65536)
+    batch_size: int = Field(default=128, ge=1, le=65536)
     samples_per_task: int = Field(
         default=1, ge=1, le=1024, description="plays of a task, each with a seed of its own, for pass@k"
     )

@@ -32,7 +32,10 @@ NO_ROOM = Completion("", (), (), "context")
 
 
 class HFPolicy:
-    """Answers with a model in this process; `model` may carry an active adapter and stays the caller's."""
+    """Answers with a model in this process; `model` may carry an active adapter and stays the caller's.
+
+    Of one batch at most `max_rows` replies are sampled side by side.
+    """
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class HFPolicy:
         name: str,
         max_prompt_tokens: int,
         max_episode_tokens: int = UNLIMITED,
+        max_rows: int | None = None,
         device: str | None = None,
     ) -> None:
         self.name = name
@@ -49,6 +53,7 @@ class HFPolicy:
         self.tokenizer = tokenizer
         self.max_prompt_tokens = max_prompt_tokens
         self.max_episode_tokens = max_episode_tokens
+        self.max_rows = max_rows
         self.stop_ids = stop_token_ids(model, tokenizer)
 
     def text_of(self, ids: Sequence[int]) -> str:
@@ -82,6 +87,7 @@ class HFPolicy:
                 stop_ids=self.stop_ids,
                 pad_id=pad_token_id(self.tokenizer),
                 keep_read=any(conversation.goes_on for conversation in conversations),
+                max_rows=self.max_rows,
             )
         finally:
             self.model.train(was_training)
@@ -248,6 +254,7 @@ def load_policy(name: str, config: Config, label: str) -> HFPolicy:
         name=label,
         max_prompt_tokens=config.model.max_prompt_tokens,
         max_episode_tokens=config.model.max_episode_tokens,
+        max_rows=config.evaluation.batch_size,
         device=training_device(),
     )
 

@@ -24,6 +24,17 @@ class ReadTokens:
     layers: tuple[tuple[Tensor, Tensor], ...]
     runs: tuple[tuple[int, int], ...]
 
+    def alone(self) -> ReadTokens:
+        """The same in tensors of its own, so that the batch it was read in can be let go."""
+        layers = tuple(
+            (
+                torch.cat([keys[:, start:stop] for start, stop in self.runs], dim=1),
+                torch.cat([values[:, start:stop] for start, stop in self.runs], dim=1),
+            )
+            for keys, values in self.layers
+        )
+        return ReadTokens(self.count, layers, ((0, self.count),))
+
 
 class SlotBuffer:
     """Keys and values of one layer in `num_slots` rows of a batch, with room for columns to come.

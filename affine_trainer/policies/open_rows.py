@@ -98,7 +98,7 @@ class OpenRows:
     def _read(self, plan: SlotPlan, pad_id: int) -> None:
         """Read the prompts, a slot each: all end at the same column, whatever group they are read in."""
         prompts = plan.whole
-        groups = prefill_groups([len(p.unread) for p in prompts], self._prefill_tokens())
+        groups = prefill_groups([len(p.unread) for p in prompts], *self._prefill_cost())
         widths = [len(prompts[group[-1]].unread) for group in groups]
         self._first = 0
         self._end = max(
@@ -116,7 +116,7 @@ class OpenRows:
             for group in groups
         ]
         later = [self._beginning(prompt, prompts[at], at) for prompt, at in plan.beginnings]
-        for group in prefill_groups([1] * len(later), self._prefill_tokens()) if later else ():
+        for group in prefill_groups([1] * len(later), *self._prefill_cost()):
             where = slice(len(prompts) + group.start, len(prompts) + group.stop)
             parts.append(self._prefill(later[group.start : group.stop], where, pad_id))
         self.logits = torch.cat(parts)
@@ -192,10 +192,11 @@ class OpenRows:
                     layer.narrow(len(keep), self._first)
         return order[: len(keep)]
 
-    def _prefill_tokens(self) -> int:
+    def _prefill_cost(self) -> tuple[int, int]:
+        """The most tokens of a forward pass, and how many tokens take as long as a pass by itself."""
         if not self.grows:
-            return 2**62
-        return 2048 if self._device.type == "cpu" else 16384
+            return 2**62, 2**62
+        return (2048, 64) if self._device.type == "cpu" else (16384, 1024)
 
     def _forward(self, tokens: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache) -> Tensor:
         output = self._model(
@@ -224,7 +225,7 @@ class SlotPlan:
     def __init__(self, prompts: Sequence[Prompt], *, share: bool) -> None:
         # Rows that begin at the same reading, or at nothing, and ask the same share one reading.
         alike: dict[object, list[int]] = {}
-        for row in sorted(range(len(prompts)), key=lambda row: _order(prompts[row])):
+        for row in reading_order(prompts):
             prompt = prompts[row]
             alike.setdefault((tuple(prompt.token_ids), id(prompt.read)) if share else row, []).append(row)
         distinct = {key: prompts[rows[0]] for key, rows in alike.items()}
@@ -270,15 +271,29 @@ def nested(prompts: Mapping[object, Prompt]) -> dict[object, object]:
     return owners
 
 
-def prefill_groups(lengths: Sequence[int], max_tokens: int) -> list[range]:
-    """Consecutive ranges over ascending prompt lengths, each of at most `max_tokens` with its padding."""
-    groups, start = [], 0
-    for place, length in enumerate(lengths):
-        if place > start and length * (place + 1 - start) > max_tokens:
-            groups.append(range(start, place))
-            start = place
-    return [*groups, range(start, len(lengths))]
+def prefill_groups(lengths: Sequence[int], max_tokens: int, overhead: int) -> list[range]:
+    """Consecutive ranges over ascending prompt lengths that are read together, padded to the longest.
+
+    Of all ways to cut in which a range has at most `max_tokens` with its padding, the one of least cost: a
+    forward pass costs its tokens and as much as `overhead` more.
+    """
+    cheapest, begins = [0], [0]
+    for stop, length in enumerate(lengths, start=1):
+        costs = [
+            (cheapest[start] + overhead + length * (stop - start), start)
+            for start in range(stop - 1, max(0, stop - max(1, max_tokens // length)) - 1, -1)
+        ]
+        cost, start = min(costs)
+        cheapest.append(cost)
+        begins.append(start)
+    groups, stop = list[range](), len(lengths)
+    while stop:
+        groups.insert(0, range(begins[stop], stop))
+        stop = begins[stop]
+    return groups
 
 
-def _order(prompt: Prompt) -> tuple[int, int, tuple[int, ...]]:
-    return len(prompt.unread), len(prompt.token_ids), tuple(prompt.token_ids)
+def reading_order(prompts: Sequence[Prompt]) -> list[int]:
+    """The numbers of the prompts, the fewest unread tokens first, equal ones in a row."""
+    keys = [(len(p.unread), len(p.token_ids), tuple(p.token_ids)) for p in prompts]
+    return sorted(range(len(prompts)), key=keys.__getitem__)

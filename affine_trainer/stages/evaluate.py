@@ -24,7 +24,7 @@ from affine_trainer.artifacts import (
 from affine_trainer.config import Config
 from affine_trainer.device import describe_device
 from affine_trainer.errors import AffineError, StageError
-from affine_trainer.records import Episode, Policy, Sampling, TaskGroup, TaskSet, sha256_of
+from affine_trainer.records import REFILLS, Episode, Policy, Sampling, TaskGroup, TaskSet, sha256_of
 from affine_trainer.rules import rules_named
 from affine_trainer.stages.evaluated_model import TRAINED, EvaluatedModel, choose_model, open_policy
 from affine_trainer.stages.evaluation_event import track
@@ -196,7 +196,7 @@ def play_groups(config: Config, groups: Sequence[TaskGroup], policy: Policy, pat
     from affine_trainer.rollout import play
 
     size = config.evaluation.batch_size
-    chunks, done = whole_chunks(path, groups, size)
+    chunks, done = whole_chunks(path, groups, size, REFILLS)
     tokens, played, solved, began = 0, 0, 0, time.perf_counter()
 
     with progress(
@@ -220,6 +220,7 @@ def play_groups(config: Config, groups: Sequence[TaskGroup], policy: Policy, pat
             sampling_of(config),
             seed=config.seed,
             chunk_size=size,
+            refills=REFILLS,
             skip=chunks,
             on_chunk=keep,
         )
@@ -238,7 +239,9 @@ def temperature_of(config: Config) -> float:
     return rules_named(wanted.rules).temperature if wanted.temperature is None else wanted.temperature
 
 
-def whole_chunks(path: Path, groups: Sequence[TaskGroup], chunk_size: int) -> tuple[int, int]:
+def whole_chunks(
+    path: Path, groups: Sequence[TaskGroup], chunk_size: int, refills: int = 1
+) -> tuple[int, int]:
     """How many chunks, and episodes, an earlier process left in `path`, which is cut to whole chunks.
 
     The last ones are cut as well as long as they hold a play that failed: what ended that process, a server
@@ -248,7 +251,7 @@ def whole_chunks(path: Path, groups: Sequence[TaskGroup], chunk_size: int) -> tu
 
     rows = resume_jsonl(path)
     expected, ends, unfailed = list[str](), [0], 0
-    for place in chunk_plan(groups, chunk_size):
+    for place in chunk_plan(groups, chunk_size, refills):
         keys = [task.key for task in groups[place.group].tasks[place.tasks]]
         if len(expected) + len(keys) > len(rows):
             break

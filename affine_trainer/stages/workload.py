@@ -15,6 +15,7 @@ from affine_trainer.artifacts import data_dir
 from affine_trainer.config import Config
 from affine_trainer.memory import PlayedRows, architecture_of
 from affine_trainer.policies.model_names import model_path
+from affine_trainer.records import REFILLS
 
 Kind = Literal["programs", "training", "evaluation"]
 EVALUATED = ("base", "sft", "rl")
@@ -210,10 +211,11 @@ def _evaluation(config: Config, label: str, costs: Mapping[str, Any], scale: flo
     if config.data.affine.programs == "generated":
         groups += [(env, wanted.unseen_family_samples) for env in PROGRAM_ENVIRONMENTS if env in envs]
     groups = [(env, count * wanted.samples_per_task) for env, count in groups]
+    sizes = [size * (REFILLS if env.startswith("affine:") else 1) for env, _ in groups]
     chunks = [
-        (number, place, min(size, count - number * size), env)
+        (number, place, min(sizes[place], count - number * sizes[place]), env)
         for place, (env, count) in enumerate(groups)
-        for number in range(ceil(count / size))
+        for number in range(ceil(count / sizes[place]))
     ]
     segments = tuple((count, scale * cost_of(each, env)) for _, _, count, env in sorted(chunks))
     bars = [BarWork(f"eval {label}", "evaluation", segments)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
@@ -197,8 +198,86 @@ def test_a_reply_that_is_begun_is_finished_as_one_of_a_single_piece() -> None:
 
 
 def test_prompts_are_read_in_groups_of_similar_length_that_cover_the_batch() -> None:
-    groups = prefill_groups([1, 2, 3, 50, 60, 70, 500], max_tokens=150)
-    assert groups == [range(0, 3), range(3, 5), range(5, 6), range(6, 7)]
+    groups = prefill_groups([1, 2, 3, 50, 60, 70, 500], max_tokens=150, overhead=15)
+    assert groups == [range(0, 3), range(3, 4), range(4, 6), range(6, 7)]
+
+
+@pytest.mark.parametrize("overhead", [0, 7, 40, 10**6])
+def test_no_other_grouping_of_the_prompts_is_cheaper(overhead: int) -> None:
+    lengths, most = sorted([1, 1, 1, 3, 9, 9, 10, 14, 30, 31]), 60
+
+    def cost(groups: list[range]) -> int:
+        return sum(overhead + lengths[group[-1]] * len(group) for group in groups)
+
+    cuts = [
+        [range(start, stop) for start, stop in pairwise([0, *places, len(lengths)])]
+        for count in range(len(lengths))
+        for places in combinations(range(1, len(lengths)), count)
+    ]
+    allowed = [
+        groups for groups in cuts if all(lengths[g[-1]] * len(g) <= most or len(g) == 1 for g in groups)
+    ]
+    assert cost(prefill_groups(lengths, most, overhead)) == min(map(cost, allowed))
+
+
+@pytest.mark.parametrize("max_rows", [1, 3, 8, 23])
+@pytest.mark.parametrize("sampling", [GREEDY, SAMPLED])
+def test_replies_do_not_depend_on_how_many_are_sampled_side_by_side(
+    sampling: Sampling, max_rows: int
+) -> None:
+    """Others take the places of those that end, and what was sampled before goes on from where it was."""
+    model, prompts = tiny_model(), some_prompts()
+    together = run(model, prompts, sampling)
+    rows = RowsRead(model)
+    few = decode(rows, list(map(Prompt, prompts)), sampling, stop_ids=STOPS, pad_id=0, max_rows=max_rows)
+    assert [found.token_ids for found in few] == [found.token_ids for found in together]
+    for found, expected in zip(few, together, strict=True):
+        assert found.stopped == expected.stopped and found.read is None
+        assert found.logprobs == pytest.approx(expected.logprobs, abs=1e-4)
+    assert max(rows.counts) <= max_rows
+    if max_rows == 8:
+        one_after_the_other = sum(
+            max(len(found.token_ids) for found in together[start : start + 8]) for start in (0, 8, 16)
+        )
+        assert rows.num_steps < 0.85 * one_after_the_other
+
+
+class RowsRead(torch.nn.Module):
+    """A model that counts the rows of every forward, and the passes that read a token a row."""
+
+    def __init__(self, model: Qwen3ForCausalLM) -> None:
+        super().__init__()
+        self.model, self.config, self.device = model, model.config, model.device
+        self.counts: list[int] = []
+        self.num_steps = 0
+
+    def forward(self, input_ids: torch.Tensor, **rest: object) -> object:
+        self.counts.append(len(input_ids))
+        self.num_steps += input_ids.shape[1] == 1
+        return self.model(input_ids=input_ids, **rest)
+
+
+def test_what_was_read_stays_for_the_next_turn_whoever_was_sampled_beside_it() -> None:
+    model, prompts = tiny_model(), some_prompts()
+    options = {"stop_ids": STOPS, "pad_id": 0, "keep_read": True}
+    few = decode(model, list(map(Prompt, prompts)), SAMPLED, max_rows=5, **options)
+    for prompt, found in zip(prompts, few, strict=True):
+        assert found.read is not None and found.read.count == len(prompt) + len(found.token_ids) - 1
+        # Nothing of the batch that it was read in is held beside it.
+        assert all(keys.shape[1] == found.read.count for keys, _ in found.read.layers)
+    later = [[*prompt, *found.token_ids, 9, 10] for prompt, found in zip(prompts, few, strict=True)]
+    prompted = [Prompt(ids, found.read) for ids, found in zip(later, few, strict=True)]
+    again = decode(model, prompted, GREEDY, max_rows=4, **options)
+    for ids, found in zip(later, again, strict=True):
+        assert found.token_ids == teacher_forced(model, ids, found.token_ids).argmax(dim=-1).tolist()
+
+
+def test_a_model_with_a_sliding_window_is_sampled_batch_after_batch() -> None:
+    model = tiny_model(1, use_sliding_window=True, layer_types=["sliding_attention"] * 2, sliding_window=16)
+    prompts = some_prompts()
+    few = decode(model, list(map(Prompt, prompts)), GREEDY, stop_ids=STOPS, pad_id=0, max_rows=7)
+    for prompt, found in zip(prompts, few, strict=True):
+        assert found.token_ids == teacher_forced(model, prompt, found.token_ids).argmax(dim=-1).tolist()
 
 
 def test_a_reply_appends_its_tokens_to_the_conversation() -> None:
