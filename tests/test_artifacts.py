@@ -109,7 +109,7 @@ def test_a_changed_key_is_refused_by_name_with_both_values():
         collect(changed)
     message = str(caught.value)
     assert "data/default" in message
-    for way in ("--force", "--set run=NAME", "`affine experiment`"):
+    for way in ("--force", "--run NAME", "`affine experiment`"):
         assert way in message
     assert "data.num_samples was 12000, now 5" in message and "seed was 0, now 7" in message
     assert "num_epochs" not in message, "collect does not read the training section"

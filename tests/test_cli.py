@@ -12,16 +12,18 @@ import typer
 from typer.testing import CliRunner
 
 from affine_trainer import __version__
-from affine_trainer.cli import app, read_config
+from affine_trainer.artifacts import data_dir, stage_folder
+from affine_trainer.cli import app
 from affine_trainer.cli.group import AffineGroup, draw_panel, os_error_sentence
-from affine_trainer.errors import StageError
+from affine_trainer.cli.options import read_config, read_config_of
+from affine_trainer.errors import AffineError, StageError
 
 ROOT = Path(__file__).parents[1]
 STEPS = ["collect", "sft", "rl", "eval", "compare"]
 MORE = [
-    "report",
     "run",
     "status",
+    "report",
     "plan",
     "experiment",
     "diagnose",
@@ -256,13 +258,46 @@ def test_each_numbered_script_is_its_command(script, command):
 
 def test_the_short_flags_stand_for_keys(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    config = read_config(None, ["seed=3"], rules="affine-2025-09", unsandboxed=True)
-    assert (config.seed, config.evaluation.rules, config.sandbox.allow_unsandboxed) == (
-        3,
-        "affine-2025-09",
-        True,
-    )
+    config = read_config(None, ["seed=3"], run="7", rules="affine-2025-09", unsandboxed=True)
+    assert (config.seed, config.run) == (3, "7")
+    assert (config.evaluation.rules, config.sandbox.allow_unsandboxed) == ("affine-2025-09", True)
     assert not read_config(None, None).sandbox.allow_unsandboxed
+
+
+OF_A_RUN = [
+    *STEPS, "run", "status", "report", "plan", "diagnose", "config", "audit", "export", "preflight"
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", OF_A_RUN)
+def test_every_command_about_a_run_takes_its_name(affine, command):
+    assert "--run" in affine(command, "--help").stdout
+
+
+def test_a_run_that_is_named_comes_with_the_config_it_was_made_with(affine):
+    def begin(run: str, *changes: str) -> None:
+        config = read_config(None, [f"run={run}", *changes])
+        with stage_folder("collect", data_dir(config), config, reads=("seed",), inputs={}) as folder:
+            folder.finish({})
+
+    begin("mine", "seed=5", "data.num_samples=77")
+    config = read_config_of("mine", None, None)
+    assert (config.run, config.seed, config.data.num_samples) == ("mine", 5, 77)
+    assert read_config_of("mine", None, ["seed=6"]).data.num_samples == 77
+    assert read_config_of("mine", None, ["seed=6"]).seed == 6
+    Path("config.yaml").write_text("seed: 9\n")
+    assert read_config_of("mine", None, None).seed == 5
+    assert read_config_of("mine", Path("config.yaml"), None).seed == 9
+    assert read_config_of("mine", Path("config.yaml"), None).run == "mine"
+    assert read_config_of(None, None, None).seed == 9
+    shown = affine("config", "--run", "mine").stdout
+    assert "num_samples: 77" in shown and "run: mine" in shown
+    with pytest.raises(AffineError, match="no run 'yours' here"):
+        read_config_of("yours", None, None)
+    with pytest.raises(AffineError, match="--set has a mistake"):
+        read_config_of("../mine", None, None)
+    wrong = affine("plan", "--run", "mine", "--set", "seed=no")
+    assert wrong.exit_code == 2 and "--set" in wrong.stderr
 
 
 def sandbox_run(affine, text: str, *arguments: str, stdin: str | None = None) -> dict:

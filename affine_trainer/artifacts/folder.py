@@ -237,7 +237,7 @@ def _refuse(folder: StageFolder, owner: Manifest | Start) -> None:
     raise StageError(
         f"{folder.path} {what}: {shown}. "
         "Put the old values back, redo it with --force, or leave it and begin another run with "
-        "--set run=NAME; `affine experiment` compares variants of a config."
+        "--run NAME; `affine experiment` compares variants of a config."
     )
 
 

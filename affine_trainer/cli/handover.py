@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from affine_trainer.cli.options import MORE, ConfigFile, Overrides, read_config
+from affine_trainer.cli.options import MORE, ConfigFile, Lines, Overrides, RunHere, read_config_of
 
 ModelToLookAt = Annotated[
     str,
@@ -36,19 +36,24 @@ def audit(
             "by default the configured run.",
         ),
     ] = None,
+    run: RunHere = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
+    as_json: Lines = False,
 ) -> None:
     """Report what training and evaluation share; fails on a leak.
 
     One run that is named is audited with the config it was made with, unless --config or --set gives another.
     """
     from affine_trainer.stages.audit import audit as stage
-    from affine_trainer.stages.audit import config_of_run
+    from affine_trainer.stages.audit import is_collected
+    from affine_trainer.tracking import json_lines
 
-    named = what[0] if what and len(what) == 1 and not (config or overrides) else None
-    recorded = config_of_run(named) if named else None
-    _, leaks = stage(recorded or read_config(config, overrides), tuple(what or ()))
+    only = what[0] if what and len(what) == 1 and not overrides and is_collected(what[0]) else None
+    with json_lines("audit", as_json) as told:
+        chosen = read_config_of(run or only, config, overrides, stage="collect")
+        folder, leaks = stage(chosen, tuple(what or ()))
+        told(folder)
     if leaks:
         raise typer.Exit(1)
 
@@ -65,13 +70,14 @@ def export(
     dtype: Annotated[
         ExportDtype | None, typer.Option("--dtype", help="By default what the base model is stored in.")
     ] = None,
+    run: RunHere = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
 ) -> None:
     """Write a whole model: adapter merged, tokenizer, facts."""
     from affine_trainer.stages.export import export as stage
 
-    stage(read_config(config, overrides), model, output, dtype.value if dtype else None)
+    stage(read_config_of(run, config, overrides), model, output, dtype.value if dtype else None)
 
 
 @app.command(rich_help_panel=MORE)
@@ -100,6 +106,7 @@ def preflight(
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Keep the exported model here.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    run: RunHere = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
 ) -> None:
@@ -108,6 +115,6 @@ def preflight(
     from affine_trainer.stages.preflight import preflight as stage
 
     candidate = Candidate(model, name, hotkey, champion, tuple(earlier or ()), output)
-    report = stage(read_config(config, overrides), candidate, profile, as_json=as_json)
+    report = stage(read_config_of(run, config, overrides), candidate, profile, as_json=as_json)
     if report["failed"]:
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
@@ -22,6 +23,14 @@ ConfigFile = Annotated[
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a key, e.g. training.num_epochs=1."),
+]
+RunName = Annotated[
+    str | None,
+    typer.Option("--run", "-r", metavar="RUN", help="The run's name, in place of the config's."),
+]
+RunHere = Annotated[
+    str | None,
+    typer.Option("--run", "-r", metavar="RUN", help="A run that is here, with the config it was made with."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Redo the step although it is complete.")]
 Unsandboxed = Annotated[
@@ -70,16 +79,20 @@ def read_config(
     path: Path | None,
     overrides: Sequence[str] | None,
     *,
+    run: str | None = None,
     rules: str | None = None,
     unsandboxed: bool = False,
 ) -> Config:
     """The configuration of this call; without a file here, the embedded default, and a note that says so.
 
-    `--rules R` and `--allow-unsandboxed` are short for keys, so that they too are in every manifest.
+    `--run N`, `--rules R` and `--allow-unsandboxed` are short for keys, so that they too are in every
+    manifest.
     """
     from affine_trainer.config import load_config
 
     changes = list(overrides or ())
+    if run:
+        changes.append(f"run={json.dumps(run)}")
     if rules:
         changes.append(f"evaluation.rules={rules}")
     if unsandboxed:
@@ -89,3 +102,24 @@ def read_config(
     if path is None:
         typer.secho("no config.yaml in this folder: using the embedded default", dim=True, err=True)
     return load_config(path, changes)
+
+
+def read_config_of(
+    run: str | None,
+    path: Path | None,
+    overrides: Sequence[str] | None,
+    *,
+    stage: str | None = None,
+    unsandboxed: bool = False,
+) -> Config:
+    """The config that a run here was made with (that of its `stage`), with this call's changes.
+
+    Without a run, and where --config names a file, it is the configuration of this call.
+    """
+    from affine_trainer.config import load_config
+    from affine_trainer.stages.run_state import config_of_run
+
+    if run is None or path is not None:
+        return read_config(path, overrides, run=run, unsandboxed=unsandboxed)
+    changes = [*(overrides or ()), *(["sandbox.allow_unsandboxed=true"] if unsandboxed else [])]
+    return load_config(None, changes, start=config_of_run(run, stage))

@@ -20,17 +20,18 @@ from affine_trainer.errors import ConfigError
 SECTIONS = tuple(key for key, value in Config().model_dump().items() if isinstance(value, dict))
 
 
-def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
-    """The config of `path` (None: the embedded default) with `KEY=VALUE` overrides applied.
+def load_config(path: Path | None, overrides: Sequence[str] = (), *, start: Config | None = None) -> Config:
+    """The config of `path` (None: `start`, or the embedded default) with `KEY=VALUE` overrides applied.
 
     ConfigError lists all mistakes, one a line, each with its dotted path.
     """
-    tree, mistakes = ({}, []) if path is None else read_tree(path)
+    known = start.model_dump(mode="json") if start else {}
+    tree, mistakes = (known, []) if path is None else read_tree(path)
     given = []
     for override in overrides:
         if mistake := apply(tree, override, given):
             mistakes.append(mistake)
-    source = str(path) if path else "The built-in config"
+    source = str(path) if path else "The recorded config" if start else "The built-in config"
     config, found = validate(tree)
     if config is None or mistakes:
         raise ConfigError(report(source, [*mistakes, *found], given))

@@ -50,10 +50,7 @@ class RunView:
     def command(self, verb: str) -> str:
         """The command that makes a part which this run lacks."""
         name = self.run.name
-        if name == Config().run:
-            return f"affine {verb}"
-        forms = {"audit": f"affine audit {name}", "diagnose": f"affine diagnose --run {name}"}
-        return forms.get(verb, f"affine {verb} --set run={name}")
+        return f"affine {verb}" if name == Config().run else f"affine {verb} --run {name}"
 
     @property
     def labels(self) -> list[str]:

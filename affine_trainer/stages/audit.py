@@ -13,10 +13,10 @@ import rich
 
 from affine_trainer.artifacts import log_dir, read_manifest, stage_folder, write_atomic, write_json
 from affine_trainer.artifacts.manifest import START_FILE
-from affine_trainer.config import Config, config_from_record
+from affine_trainer.config import Config
 from affine_trainer.envs import task_set
 from affine_trainer.envs.stage_tasks import evaluation_tasks
-from affine_trainer.errors import AffineError, DataError, StageError
+from affine_trainer.errors import AffineError, DataError
 from affine_trainer.leaks.overlaps import find_matches
 from affine_trainer.leaks.problem import Origin, Problem, Role, read_problem
 from affine_trainer.leaks.reading import problems_of_rows, problems_of_tasks, wording
@@ -79,20 +79,10 @@ def audit(config: Config, what: Sequence[str] = ()) -> tuple[Path, int]:
     return path, report["leaks"]
 
 
-def config_of_run(run: str) -> Config | None:
-    """The config that data/{run} was collected with; None where that is not finished.
-
-    StageError where this version cannot read it.
-    """
+def is_collected(run: str) -> bool:
+    """Whether a run of this name has finished data here."""
     manifest = read_manifest(Path("data", run))
-    if manifest is None or manifest.config.get("run") != run:
-        return None
-    config = config_from_record(manifest.config)
-    if config is None:
-        raise StageError(
-            f"data/{run} holds the config of another version, which this one cannot read: give one (--config)"
-        )
-    return config
+    return manifest is not None and manifest.config.get("run") == run
 
 
 def find_sources(what: Sequence[str]) -> Sources:

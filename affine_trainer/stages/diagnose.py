@@ -20,7 +20,7 @@ from affine_trainer.artifacts import (
     write_atomic,
     write_json,
 )
-from affine_trainer.config import Config, RLConfig, config_from_record
+from affine_trainer.config import Config, RLConfig
 from affine_trainer.errors import StageError
 from affine_trainer.records import Episode, seed_from
 from affine_trainer.report.diagnostics_tables import diagnostics_tables
@@ -87,18 +87,6 @@ def diagnose(config: Config, *, at: str = "best", measures: Measures = Measures(
     written = [path / name for name in ("diagnostics.json", *(f"{name}.csv" for name in TABLES))]
     say(f"diagnose: wrote {', '.join(str(file) for file in written if file.exists())}")
     return path
-
-
-def config_of(run: str) -> Config:
-    """The config that a finished run's RL was made with; StageError where there is none."""
-    path = Path("models") / run / "rl_best"
-    config = config_from_record(require(path, "rl", "affine rl").config)
-    if config is None:
-        raise StageError(
-            f"{path} holds the config of another version, which this one cannot read: "
-            f"leave --run out and give one (--config, --set run={run})"
-        )
-    return config
 
 
 def find_weights(checkpoints: Path, at: str) -> Path:

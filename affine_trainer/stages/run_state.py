@@ -27,7 +27,7 @@ from affine_trainer.artifacts import (
     read_start,
 )
 from affine_trainer.artifacts.manifest import SCHEMA_VERSION
-from affine_trainer.config import Config, config_from_record, flatten
+from affine_trainer.config import Config, config_from_record, flatten, load_config
 from affine_trainer.errors import StageError
 from affine_trainer.stages.evaluated_model import RESERVED
 from affine_trainer.stages.workload import EVALUATED
@@ -144,10 +144,10 @@ def _reasons(owner: Manifest | Start, values: Mapping[str, Any] | None) -> Itera
         yield f"{MADE_OTHERWISE}: {'; '.join(changes[:MAX_CHANGES_SHOWN])}{more}"
 
 
-def recorded_config(config: Config) -> Config | None:
-    """The config that the run's newest stage was begun with; None where none was, or another version's."""
+def recorded_config(config: Config, folders: Mapping[str, Path] | None = None) -> Config | None:
+    """The config that a run's newest stage was begun with; None where there is none, or another version's."""
     found: list[tuple[float, dict[str, Any]]] = []
-    for path in stage_folders(config).values():
+    for path in (folders or stage_folders(config)).values():
         try:
             owner = read_manifest(path) or read_start(path)
         except StageError:
@@ -158,6 +158,30 @@ def recorded_config(config: Config) -> Config | None:
         if (known := config_from_record(content)) is not None:
             return known
     return None
+
+
+def config_of_run(run: str, stage: str | None = None) -> Config:
+    """The config that a run here was made with, of the stage that is asked about or of its newest.
+
+    StageError where there is no such run, or another version made it.
+    """
+    named = load_config(None, [f"run={json.dumps(run)}"])
+    folders = stage_folders(named)
+    begun = {name: path for name, path in folders.items() if stage in (None, name) and _is_begun(path)}
+    if not begun and stage and any(map(_is_begun, folders.values())):
+        raise StageError(f"{folders[stage]} is not there: run `affine {stage}` first.")
+    if not begun:
+        raise StageError(
+            f"there is no run {run!r} here: data/, models/ and logs/ hold none of its stages; "
+            "go to the folder it was started in"
+        )
+    found = recorded_config(named, begun)
+    if found is None:
+        raise StageError(
+            f"{next(iter(begun.values()))} holds the config of another version, which this one cannot read: "
+            "give one with --config"
+        )
+    return found.model_copy(update={"run": run})
 
 
 def _begun_at(path: Path) -> float:

@@ -13,8 +13,9 @@ from affine_trainer.artifacts import data_dir, model_dir, stage_folder, write_js
 from affine_trainer.config import Config, load_config
 from affine_trainer.errors import StageError
 from affine_trainer.policies.model_names import model_path
-from affine_trainer.stages.diagnose import Measures, config_of, diagnose
+from affine_trainer.stages.diagnose import Measures, diagnose
 from affine_trainer.stages.rl import rl
+from affine_trainer.stages.run_state import config_of_run
 
 SETTINGS = (
     "data.affine.environments=[sat]",
@@ -65,7 +66,7 @@ def config(trained, monkeypatch: pytest.MonkeyPatch) -> Config:
 def test_it_writes_gradients_distributions_and_reasons_and_changes_nothing_of_the_run(config, capsys):
     before = {path: path.stat().st_mtime_ns for path in Path("models").rglob("*") if path.is_file()}
     events = Path("logs/t/rl/events.jsonl").read_text()
-    folder = diagnose(config_of("t"), measures=Measures(9, 6, 8))
+    folder = diagnose(config_of_run("t", "rl"), measures=Measures(9, 6, 8))
     found = json.loads((folder / "diagnostics.json").read_text())
     assert folder.parent == Path("logs/t/diagnostics") and folder.name.startswith("best-")
     assert (found["episodes"], found["tasks"], found["configured"]) == (8, 4, "group")
@@ -150,9 +151,9 @@ def test_weights_that_are_not_there_and_too_few_episodes_are_refused(config, opt
 
 
 def test_a_run_of_another_version_is_told_how_to_give_a_config(config, monkeypatch):
-    monkeypatch.setattr("affine_trainer.stages.diagnose.config_from_record", lambda content: None)
-    with pytest.raises(StageError, match=r"cannot read: leave --run out and give one .*run=t"):
-        config_of("t")
+    monkeypatch.setattr("affine_trainer.stages.run_state.config_from_record", lambda content: None)
+    with pytest.raises(StageError, match=r"rl_best holds the config of another version.* with --config"):
+        config_of_run("t", "rl")
 
 
 def test_a_run_without_rl_is_told_what_to_run(config):
@@ -161,5 +162,7 @@ def test_a_run_without_rl_is_told_what_to_run(config):
     with pytest.raises(StageError, match=r"holds no weights of an RL run: run `affine rl` first"):
         diagnose(other)
     with pytest.raises(StageError, match="run `affine rl` first"):
-        config_of("u")
+        config_of_run("u", "rl")
+    with pytest.raises(StageError, match="there is no run 'nobody' here"):
+        config_of_run("nobody", "rl")
     assert not model_dir(other, "rl_best").exists()

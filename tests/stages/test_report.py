@@ -167,9 +167,9 @@ def test_what_is_missing_names_the_command_that_makes_it(tmp_path, monkeypatch):
         commands[run] = {line for line in re.findall(r"<code>(affine .*?)</code>", text)}
     assert commands["default"] >= {"affine audit", "affine diagnose", "affine plan"}
     assert commands["bare"] >= {
-        "affine audit bare",
+        "affine audit --run bare",
         "affine diagnose --run bare",
-        "affine plan --set run=bare",
+        "affine plan --run bare",
     }
 
 
