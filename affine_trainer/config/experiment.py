@@ -115,7 +115,7 @@ def check_overlay(name: str, overlays: Sequence[str], path: Path) -> str:
 
 
 def _read_file(path: Path, name: str | None) -> ExperimentFile:
-    tree, mistakes = read_tree(path)
+    tree, mistakes = read_tree(path, "experiment")
     if name is not None:
         tree["name"] = name
     tree.setdefault("name", path.stem)

@@ -97,14 +97,14 @@ def resolved_yaml(config: Config) -> str:
     )
 
 
-def read_tree(path: Path) -> tuple[dict[str, Any], list[Mistake]]:
+def read_tree(path: Path, kind: str = "config") -> tuple[dict[str, Any], list[Mistake]]:
     """The keys of a YAML file, and those given twice; ConfigError where it holds no keys at all."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         near = difflib.get_close_matches(path.name, [other.name for other in path.parent.glob("*.y*ml")], n=1)
         hint = f" (did you mean {path.parent / near[0]}?)" if near else ""
-        raise ConfigError(f"The config file {path} does not exist{hint}.") from error
+        raise ConfigError(f"The {kind} file {path} does not exist{hint}.") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text (byte {error.start + 1}).") from error
     except OSError as error:

@@ -15,7 +15,7 @@ from affine_trainer.report.environment_cell import add_environment_column
 from affine_trainer.report.tables import COMPACT
 
 SCHEMA_VERSION = 1
-NUMBERS = {"problems", "leaks", "near-duplicates", "share", "count"}
+NUMBERS = {"problems", "leaks", "near", "share", "count"}
 NEAR = "near-duplicates (a warning)"
 EXAMPLE = "for example"
 
@@ -99,12 +99,15 @@ def _verdict(report: Entry) -> str:
 def audit_tables(report: Entry) -> list[Table]:
     """What was held out, what was found, and the validators' public tasks; tables with rows only.
 
-    Examples of near-duplicates are left to the Markdown.
+    Examples of near-duplicates, and the folders of the run's own files, are left to the Markdown.
     """
-    return [_table(title, heading, rows) for title, heading, rows in _content(report) if rows]
+    own = tuple(f"{folder}/{report.get('run')}/" for folder in ("data", "logs"))
+    return [_table(title, heading, rows, own) for title, heading, rows in _content(report) if rows]
 
 
-def _table(title: str, heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def _table(
+    title: str, heading: Sequence[str], rows: Sequence[Sequence[str]], own_folders: Sequence[str]
+) -> Table:
     shown = [place for place, name in enumerate(heading) if title != NEAR or name != EXAMPLE]
     table = Table(title=title, title_justify="left", **COMPACT)
     names = add_environment_column(table, [row[0] for row in rows], heading[0])
@@ -112,8 +115,13 @@ def _table(title: str, heading: Sequence[str], rows: Sequence[Sequence[str]]) ->
         name = heading[place]
         table.add_column(name, justify="right" if name in NUMBERS else "left", overflow="fold")
     for name, row in zip(names, rows, strict=True):
-        table.add_row(name, *(row[place] for place in shown[1:]))
+        table.add_row(name, *(_without(row[place], own_folders) for place in shown[1:]))
     return table
+
+
+def _without(text: str, folders: Sequence[str]) -> str:
+    """The text without the folder that it may begin with."""
+    return next((text.removeprefix(folder) for folder in folders if text.startswith(folder)), text)
 
 
 def _content(report: Entry) -> Iterator[tuple[str, Sequence[str], Sequence[Sequence[str]]]]:
@@ -129,7 +137,8 @@ def _content(report: Entry) -> Iterator[tuple[str, Sequence[str], Sequence[Seque
         )
         for entry in report["held"]
     ]
-    yield "held-out problems", ("tasks", "place", "problems", "leaks", "near-duplicates", "share"), held
+    title = "held-out problems; seen in training: the same (leaks), nearly (near)"
+    yield title, ("tasks", "place", "problems", "leaks", "near", "share"), held
     for exact, title in ((True, "leaks"), (False, NEAR)):
         rows = [
             (

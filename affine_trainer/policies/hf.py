@@ -271,7 +271,7 @@ def _from_pretrained(kind: Any, path: str, config: Config, **options: Any) -> An
     if not local:
         revision = config.model.revision if path == config.model.name else None
         options["revision"] = revision
-        _require_hub_model(path, revision)
+        require_hub_model(path, revision)
     try:
         return kind.from_pretrained(
             path, trust_remote_code=config.model.trust_remote_code, local_files_only=local, **options
@@ -281,8 +281,8 @@ def _from_pretrained(kind: Any, path: str, config: Config, **options: Any) -> An
         raise AffineError(f"cannot load {where} {path}: {_first_line(error)}") from error
 
 
-def _require_hub_model(name: str, revision: str | None) -> None:
-    # Asked once here because transformers tries an unreachable hub again for a minute before it says so.
+def require_hub_model(name: str, revision: str | None) -> None:
+    """AffineError at once where the hub does not give the model: transformers asks again for a minute."""
     if isinstance(huggingface_hub.try_to_load_from_cache(name, "config.json", revision=revision), str):
         return
     try:

@@ -17,7 +17,14 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from affine_trainer.config import Config
 from affine_trainer.device import training_device
 from affine_trainer.errors import AffineError
-from affine_trainer.policies.hf import QUIET_BYTES, HFPolicy, load_model, load_tokenizer, weight_bytes
+from affine_trainer.policies.hf import (
+    QUIET_BYTES,
+    HFPolicy,
+    load_model,
+    load_tokenizer,
+    require_hub_model,
+    weight_bytes,
+)
 from affine_trainer.policies.model_names import is_adapter, model_path
 from affine_trainer.records import Conversation, Message, Sampling
 
@@ -91,6 +98,8 @@ def _resolved(name: str) -> str:
 
 def stored_dtype(path: str) -> str:
     """What a model's weights are stored in, by its config; float32 where that is silent."""
+    if not Path(path).is_dir():
+        require_hub_model(path, None)
     try:
         found = AutoConfig.from_pretrained(path, local_files_only=Path(path).is_dir()).dtype
     except (OSError, ValueError, KeyError) as error:

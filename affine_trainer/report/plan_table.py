@@ -12,16 +12,15 @@ from affine_trainer.report.comparison import two_digits
 
 
 def plan_table(plan: Mapping[str, Any]) -> Table:
-    """One row a profile and order of commitment; chances in per cent with twice their standard error."""
+    """One row a profile and order of commitment; chances in per cent."""
     title = f"{plan['candidate']} against {plan['baseline']}: would it win?"
     table = Table(
         title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False
     )
-    for heading in ("scoring", "committed", "now"):
+    for heading in ("scoring", "order", "now"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("P(win)", "P(lose)", "±"):
+    for heading in ("P(win)", "P(lose)", "to win", "to lose", "neither"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("more samples")
     for row in plan["plans"]:
         table.add_row(
             row["scoring"],
@@ -29,8 +28,7 @@ def plan_table(plan: Mapping[str, Any]) -> Table:
             row["on_these_results"],
             f"{100 * row['win']:.1f} %",
             f"{100 * row['lose']:.1f} %",
-            f"{200 * row['standard_error']:.1f}",
-            _further(row["further_samples"]),
+            *(_further(row["further_samples"][outcome]) for outcome in ("win", "lose", "neither")),
         )
     return table
 
@@ -41,23 +39,22 @@ def plan_notes(plan: Mapping[str, Any]) -> list[str]:
     counts = plan["samples_evaluated"].values()
     evaluated = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
     needs = own["further_samples"]
+    error = max(200 * row["standard_error"] for row in plan["plans"])
     more = f", about {two_digits(needs):,} more tasks an environment would settle it" if needs else ""
     return [
-        f"committed: whether {plan['candidate']} comes last or first. now: the rule on these results "
+        f"order: whether {plan['candidate']} is committed last or first. now: the rule on these results "
         f"({evaluated} samples an environment). P: over what is not known of the models and the validator's "
-        f"draw ({plan['draws']:,} simulations, seed {plan['seed']}; ± two standard errors); the rest is "
-        f"neither: both share. more samples: how many more an environment give that verdict {asked:g} % at "
-        "the rates observed.",
+        f"draw ({plan['draws']:,} simulations, seed {plan['seed']}; two standard errors are at most "
+        f"{error:.1f} points); the rest is neither: both share. to win, to lose, neither: how many more "
+        f"samples an environment give that outcome {asked:g} % at the rates observed (now: these do; –: no "
+        "number does).",
         f"Our own verdict: {own['verdict']} (P(dominates) = {own['probability_dominates']:.2f}, epsilon "
         f"{100 * own['epsilon']:g} points{more}).",
     ]
 
 
-def _further(further: Mapping[str, int | None]) -> str:
-    """`neither now, win +12,000`: the nearest first; a dash where no number settles it."""
-    known = sorted((number, direction) for direction, number in further.items() if number is not None)
-    parts = [
-        f"{direction} +{two_digits(number):,}" if number else f"{direction} now"
-        for number, direction in known
-    ]
-    return ", ".join(parts) or "–"
+def _further(number: int | None) -> str:
+    """`now`, `+12,000`, or a dash where no number settles it."""
+    if number is None:
+        return "–"
+    return f"+{two_digits(number):,}" if number else "now"

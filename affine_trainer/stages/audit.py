@@ -37,7 +37,7 @@ READS = (
 )
 ROWS: Mapping[str, Role] = {"train.jsonl": "training", "validation.jsonl": "validation"}
 LISTS: Mapping[str, Role] = {"rl": "training", "validation": "validation"}
-CONFIGURED = "evaluation tasks of the config"
+CONFIGURED = "evaluation tasks"
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class Sources:
 
     @property
     def num_places(self) -> int:
-        """Files, lists, evaluations, and the evaluation tasks of the config."""
+        """Files, lists, evaluations, and the evaluation tasks."""
         return len(self.files) + len(LISTS) * len(self.lists) + len(self.evaluations) + 1
 
     @property
@@ -64,7 +64,7 @@ def audit(config: Config, what: Sequence[str] = ()) -> tuple[Path, int]:
     """Write logs/{run}/audit and return that folder and the number of leaks.
 
     `what` are runs, data folders, evaluation folders, or training files (JSON lines, AgentTraj); by default
-    the config's run. Everything is compared with the evaluation tasks of the config. DataError where one of
+    the config's run. Everything is compared with the evaluation tasks. DataError where one of
     them cannot be read.
     """
     sources = find_sources(what or (config.run,))

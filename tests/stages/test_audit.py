@@ -110,7 +110,7 @@ def test_data_of_splits_that_are_apart_leaks_nothing(capsys):
         "data/default/train.jsonl": 30,
         "data/default/validation.jsonl": 10,
         "data/default/tasks.json (rl)": 1,
-        "evaluation tasks of the config": 150,
+        "evaluation tasks": 150,
     }
     assert read_manifest(Path("logs/default/audit")) is not None
     assert report["verdict"] in capsys.readouterr().out.replace("\n", " ")
@@ -141,7 +141,7 @@ def test_an_evaluation_task_put_into_the_training_data_is_a_leak_and_the_command
     assert found["examples"] == [
         {
             "seen": {"place": "data/default/train.jsonl", "where": "line 6", "key": leaked.key},
-            "held": {"place": "evaluation tasks of the config", "where": "", "key": leaked.key},
+            "held": {"place": "evaluation tasks", "where": "", "key": leaked.key},
         }
     ]
     assert "LEAK: 1 of" in done.output
@@ -365,7 +365,7 @@ def test_a_run_that_is_named_is_audited_with_its_own_config_under_its_own_name()
     assert done.exit_code == 0, done.output
     report = json.loads(Path("logs/t1/audit/audit.json").read_text())
     places = {entry["place"]: sum(entry["problems"].values()) for entry in report["places"]}
-    assert places["evaluation tasks of the config"] == 150, "webshop and babyai alone, as the run has them"
+    assert places["evaluation tasks"] == 150, "webshop and babyai alone, as the run has them"
     assert report["run"] == "t1" and not Path("logs/default").exists()
 
 
