@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from affine_trainer.artifacts import Manifest
 from affine_trainer.report.headline import headline as headline_of
 from affine_trainer.report.run_files import RunFiles
 from affine_trainer.report.traced import Traced
 
+T = TypeVar("T")
 UNSEEN = "unseen families"
 # What each environment asks for, for a reader who meets its name for the first time.
 ASKED = {
@@ -24,6 +25,12 @@ ASKED = {
     "agentgym:alfworld": "do a chore in a household",
     "agentgym:webshop": "find and buy what is asked for",
 }
+
+
+def in_order(rows: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
+    """Rows by environment as evaluations list them; somebody's own environments come last."""
+    places = {name: place for place, name in enumerate(ASKED)}
+    return sorted(rows, key=lambda row: places.get(row[0], len(places)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +105,11 @@ class Verdict:
 
     @property
     def rows(self) -> list[tuple[str, Traced]]:
-        """Every environment, then the slices of unseen families."""
+        """Every environment, then the slices of unseen families, in the order of the models' own results."""
         slices = self.result.at("slices", "unseen_families")
-        extra = [(f"{name} ({UNSEEN})", entry) for name, entry in slices.entries()] if slices else []
-        return [*self.result["per_environment"].entries(), *extra]
+        extra = in_order(slices.entries()) if slices else []
+        rows = in_order(self.result["per_environment"].entries())
+        return [*rows, *((f"{name} ({UNSEEN})", entry) for name, entry in extra)]
 
     @property
     def reach(self) -> float:
@@ -152,7 +160,8 @@ def environment_results(run: RunFiles) -> list[EnvironmentResults]:
     found = []
     for unseen in (False, True):
         parts = {label: _part(summary, unseen) for label, summary in run.evaluations.items()}
-        for name in dict.fromkeys(name for part in parts.values() for name in part):
+        names = dict.fromkeys(name for part in parts.values() for name in part)
+        for name, _ in in_order((name, None) for name in names):
             models = tuple(ModelResult(label, part[name]) for label, part in parts.items() if name in part)
             floors = models[0].entry.get("trivial_policies")
             found.append(EnvironmentResults(name, unseen, models, tuple(floors.entries() if floors else ())))
