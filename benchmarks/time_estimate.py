@@ -1,6 +1,7 @@
 """How good the time estimate of `affine status` is: record a run, measure its costs, replay the estimate.
 
     affine run --json > run.jsonl                                      a recording
+    python benchmarks/time_estimate.py thin run.jsonl > thin.jsonl     what of it is read, every eight seconds
     python benchmarks/time_estimate.py record FOLDER LOG > run.jsonl   one from a finished run's console log
     python benchmarks/time_estimate.py costs FOLDER run.jsonl > affine_trainer/stages/costs.json
     python benchmarks/time_estimate.py replay run.jsonl ...            the error after each tenth of the run
@@ -32,6 +33,7 @@ from affine_trainer.stages.workload import EVALUATED, measured_costs, played_epi
 LINE = re.compile(
     r"(?P<bar>[a-z ]+): (?P<done>\d+)/(?P<total>\d+) \(\d+%\), (?P<rate>[\d.,]+) (?P<unit>\w+)/s"
 )
+SECONDS_BETWEEN = 8.0
 BAR_FIELDS = [field.name for field in fields(LiveBar)]
 FINISHED = {
     "collect": "data/{run}",
@@ -49,6 +51,8 @@ def main() -> None:
     record_.add_argument("folder", type=Path)
     record_.add_argument("log", type=Path)
     record_.add_argument("--run", default="default")
+    thin_ = commands.add_parser("thin")
+    thin_.add_argument("recording", type=Path)
     costs_ = commands.add_parser("costs")
     costs_.add_argument("folder", type=Path)
     costs_.add_argument("recording", type=Path)
@@ -58,6 +62,9 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.command == "record":
         for event in record(chosen.folder, chosen.log, chosen.run):
+            print(json.dumps(event))
+    elif chosen.command == "thin":
+        for event in thin(read_recording(chosen.recording)):
             print(json.dumps(event))
     elif chosen.command == "costs":
         print(json.dumps(costs_of(chosen.folder, read_recording(chosen.recording)), indent=2))
@@ -74,6 +81,21 @@ def read_recording(path: Path) -> list[dict[str, Any]]:
         times = [datetime.fromisoformat(event["time"]).timestamp() for event in events]
         events = [{**event, "at": time - times[0]} for event, time in zip(events, times, strict=True)]
     return events
+
+
+def thin(events: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The events with the fields that are replayed; of a bar's one in eight seconds, and its last."""
+    shown = dict[str, float]()
+    for place, event in enumerate(events):
+        at, bar = event["at"], event.get("description")
+        if bar:
+            later = (other["done"] for other in events[place + 1 :] if other.get("description") == bar)
+            if next(later, 0) > event["done"] and at - shown.get(bar, -SECONDS_BETWEEN) < SECONDS_BETWEEN:
+                continue
+            shown[bar] = at
+        kept = ("event", "stage", "state", "config", "description", "unit", "total", "before", "done")
+        rounded = {name: round(event[name], 2) for name in ("at", "seconds") if name in event}
+        yield {name: event[name] for name in kept if name in event} | rounded
 
 
 def record(folder: Path, log: Path, run: str) -> Iterator[dict[str, Any]]:
@@ -251,7 +273,8 @@ def _evaluation_costs(
     for label in EVALUATED:
         points = bar_points(events, f"eval {label}")
         bars[label] = points[-1][0] - _begin(points)
-    points = bar_points(events, TRIVIAL[0])
+    first = spans["eval base"]  # the later ones find the policies' episodes there
+    points = [point for point in bar_points(events, TRIVIAL[0]) if point[0] <= first[1]]
     last = spans["eval rl"]
     return {
         "start": _rounded(last[1] - last[0] - bars["rl"]),
