@@ -196,7 +196,8 @@ def play_groups(config: Config, groups: Sequence[TaskGroup], policy: Policy, pat
     from affine_trainer.rollout import play
 
     size = config.evaluation.batch_size
-    chunks, done = whole_chunks(path, groups, size, REFILLS)
+    refills = 1 if config.endpoint.url else REFILLS  # a server fills its places by itself
+    chunks, done = whole_chunks(path, groups, size, refills)
     tokens, played, solved, began = 0, 0, 0, time.perf_counter()
 
     with progress(
@@ -220,7 +221,7 @@ def play_groups(config: Config, groups: Sequence[TaskGroup], policy: Policy, pat
             sampling_of(config),
             seed=config.seed,
             chunk_size=size,
-            refills=REFILLS,
+            refills=refills,
             skip=chunks,
             on_chunk=keep,
         )
