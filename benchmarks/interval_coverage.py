@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ TABLE = (0.3015, 0.1485, 0.0985, 0.4515)
 GAP = TABLE[1] - TABLE[2]
 RATIO = (TABLE[0] + TABLE[1]) / (TABLE[0] + TABLE[2])
 MACRO_RATES = (0.2, 0.4, 0.6, 0.9)
+RARE_RATES = (0.2, 0.4, 0.6, *[0.01] * 5)
 
 Maker = Callable[[np.random.Generator], Interval]
 
@@ -75,7 +76,10 @@ def cases() -> dict[str, Case]:
         "bootstrap of fractions, n=200": Case(lambda g: _bootstrap(g.beta(2, 3, 200), g), 0.4),
         "bootstrap, 2 % score 1, n=50": Case(lambda g: _bootstrap(1.0 * (g.random(50) < 0.02), g), 0.02),
         "bootstrap by task, 4 plays each, n=200": Case(_clustered, 0.4),
-        "macro of 4 environments, n=200": Case(_macro, float(np.mean(MACRO_RATES))),
+        "macro of 4 environments, n=200": _macro(MACRO_RATES, 200),
+        "macro of 4 environments, n=20": _macro(MACRO_RATES, 20),
+        "macro of 8, five of them at 1 %, n=200": _macro(RARE_RATES, 200),
+        "macro of 8, five of them at 1 %, n=20": _macro(RARE_RATES, 20),
         "paired difference, n=50": Case(lambda g: _paired(50, g), GAP),
         "paired difference, n=200": Case(lambda g: _paired(200, g), GAP),
         "paired difference, n=1000": Case(lambda g: _paired(1000, g), GAP),
@@ -103,9 +107,13 @@ def _clustered(generator: np.random.Generator) -> Interval:
     return bootstrap_interval(values, LEVEL, tasks=names, samples=RESAMPLES, seed=_seed(generator))
 
 
-def _macro(generator: np.random.Generator) -> Interval:
-    counts = [(int(generator.binomial(200, p)), 200) for p in MACRO_RATES]
-    return macro_interval(counts, LEVEL, draws=RESAMPLES, seed=_seed(generator))
+def _macro(rates: Sequence[float], n: int) -> Case:
+    """The mean of environments of which each has its own rate and `n` tasks."""
+
+    def make(generator: np.random.Generator) -> Interval:
+        return macro_interval([(int(generator.binomial(n, p)), n) for p in rates], LEVEL)
+
+    return Case(make, float(np.mean(rates)))
 
 
 def _outcomes(n: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from affine_trainer import __version__
-from affine_trainer.artifacts import data_dir, stage_folder
+from affine_trainer.artifacts import data_dir, log_dir, stage_folder
 from affine_trainer.cli import app
 from affine_trainer.cli.group import AffineGroup, draw_panel, os_error_sentence
 from affine_trainer.cli.options import read_config, read_config_of
@@ -294,8 +294,20 @@ def test_a_run_that_is_named_comes_with_the_config_it_was_made_with(affine):
     assert "num_samples: 77" in shown and "run: mine" in shown
     with pytest.raises(AffineError, match="no run 'yours' here"):
         read_config_of("yours", None, None)
-    with pytest.raises(AffineError, match="--set has a mistake"):
-        read_config_of("../mine", None, None)
+    for name in ("../mine", "", "a b"):
+        for read in (read_config, lambda *_, run: read_config_of(run, None, None)):
+            with pytest.raises(AffineError, match=r"--run is .* begins with a letter or a digit"):
+                read(None, None, run=name)
+    with pytest.raises(AffineError, match="--run and --set run= both name the run"):
+        read_config(None, ["run=yours"], run="mine")
+    for command in (["sft"], ["status"], ["report"], ["audit"], ["compare"]):
+        assert "--run is ''" in affine(*command, "--run", "").stderr
+    assert "named twice" in affine("status", "mine", "--run", "mine").stderr
+    config = read_config(None, None, run="others")
+    with stage_folder("eval", log_dir(config, "eval", "some-model"), config, reads=("seed",), inputs={}):
+        pass  # a run may hold evaluations of other models alone, as of two from the hub
+    assert read_config_of("others", None, None).run == "others"
+    assert "run `affine collect --run others` first" in affine("sft", "--run", "others").stderr
     wrong = affine("plan", "--run", "mine", "--set", "seed=no")
     assert wrong.exit_code == 2 and "--set" in wrong.stderr
 

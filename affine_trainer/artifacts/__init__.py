@@ -17,6 +17,7 @@ from affine_trainer.artifacts.live import LiveBar, LiveState, read_live, show_ba
 from affine_trainer.artifacts.lock import holder_of, is_main_process
 from affine_trainer.artifacts.manifest import (
     Manifest,
+    command_for,
     data_dir,
     dependencies,
     fingerprint_of,
@@ -33,6 +34,7 @@ __all__ = [
     "StageFolder",
     "Start",
     "append_jsonl",
+    "command_for",
     "data_dir",
     "dependencies",
     "disk_full_is_a_sentence",

@@ -19,6 +19,7 @@ from affine_trainer.artifacts.manifest import (
     START_FILE,
     Manifest,
     check_files,
+    command_for,
     dependencies,
     differences,
     file_records,
@@ -148,7 +149,7 @@ def require(path: Path, stage: str, command: str) -> Manifest:
     manifest = read_manifest(path)
     if manifest is None:
         state = "is unfinished" if (path / START_FILE).exists() else "is not there yet"
-        raise StageError(f"{path} {state}: run `{command}` first.")
+        raise StageError(f"{path} {state}: run `{command_for(path, command)}` first.")
     _check_stage(path, manifest.stage, stage)
     check_files(path, manifest)
     return manifest

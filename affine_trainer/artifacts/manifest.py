@@ -68,6 +68,12 @@ class Manifest:
         return sha256_of({"fingerprint": self.fingerprint, "files": contents})
 
 
+def command_for(path: Path, command: str) -> str:
+    """The command for the run in whose folders `path` lies: with its name if it is not default."""
+    run = path.parts[1] if len(path.parts) > 1 and path.parts[0] in ("data", "models", "logs") else None
+    return command if run in (None, Config.model_fields["run"].default) else f"{command} --run {run}"
+
+
 def data_dir(config: Config) -> Path:
     return Path("data") / config.run
 
@@ -93,6 +99,11 @@ def read_manifest(folder: Path) -> Manifest | None:
         raise _broken(path) from error
     if not (intact and isinstance(manifest.files, dict) and isinstance(manifest.inputs, dict)):
         raise _broken(path)
+    if manifest.schema_version > SCHEMA_VERSION:
+        raise StageError(
+            f"{path} is of version {manifest.schema_version}, and this affine reads up to {SCHEMA_VERSION}: "
+            "use the affine that wrote it, or a newer one."
+        )
     return manifest
 
 

@@ -50,8 +50,9 @@ def audit(
     from affine_trainer.tracking import json_lines
 
     only = what[0] if what and len(what) == 1 and not overrides and is_collected(what[0]) else None
+    named = only if run is None else run
     with json_lines("audit", as_json) as told:
-        chosen = read_config_of(run or only, config, overrides, stage="collect")
+        chosen = read_config_of(named, config, overrides, stage="collect")
         folder, leaks = stage(chosen, tuple(what or ()))
         told(folder)
     if leaks:

@@ -19,6 +19,8 @@ from affine_trainer.cli.options import (
     States,
     Unsandboxed,
     WithVine,
+    check_run,
+    name_once,
     read_config,
     read_config_of,
 )
@@ -39,7 +41,8 @@ def status(
     """What of a run is done, how far it is, the time left."""
     from affine_trainer.stages.status import status as stage
 
-    stage(read_config(config, overrides), name or run, as_json=as_json)
+    named = name_once(name, run)
+    stage(read_config(config, overrides, run=named), named, as_json=as_json)
 
 
 @app.command(rich_help_panel=MORE)
@@ -67,7 +70,9 @@ def report(
     from affine_trainer.stages.report import report as stage
     from affine_trainer.tracking import json_lines
 
-    names = tuple(runs or ([run] if run else ()))
+    names = (*(runs or ()), *([] if run is None else [run]))
+    for name in names:
+        check_run(name, overrides or ())
     with json_lines("report", as_json) as told:
         page = stage(read_config(config, overrides), names, output=output, figures=figures, tables=tables)
         told(page.parent)

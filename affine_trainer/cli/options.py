@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affine_trainer.errors import AffineError
+
 if TYPE_CHECKING:
     from affine_trainer.config import Config
 
@@ -91,8 +93,8 @@ def read_config(
     from affine_trainer.config import load_config
 
     changes = list(overrides or ())
-    if run:
-        changes.append(f"run={json.dumps(run)}")
+    if run is not None:
+        changes.append(f"run={json.dumps(check_run(run, changes))}")
     if rules:
         changes.append(f"evaluation.rules={rules}")
     if unsandboxed:
@@ -102,6 +104,27 @@ def read_config(
     if path is None:
         typer.secho("no config.yaml in this folder: using the embedded default", dim=True, err=True)
     return load_config(path, changes)
+
+
+def check_run(run: str, overrides: Sequence[str]) -> str:
+    """The name that --run gives; AffineError where it is no name, or --set gives one too."""
+    from affine_trainer.config import is_run_name
+
+    if not is_run_name(run):
+        raise AffineError(
+            f"--run is {run!r}: a run's name begins with a letter or a digit, and has letters, digits, dots, "
+            "hyphens and underscores"
+        )
+    if any(text.partition("=")[0].strip() == "run" for text in overrides):
+        raise AffineError("--run and --set run= both name the run: leave one of them out")
+    return run
+
+
+def name_once(name: str | None, run: str | None) -> str | None:
+    """The run that the argument or --run names; AffineError where both do."""
+    if name is not None and run is not None:
+        raise AffineError("the run is named twice, by itself and by --run: leave one of them out")
+    return run if name is None else check_run(name, ())
 
 
 def read_config_of(
@@ -119,6 +142,8 @@ def read_config_of(
     from affine_trainer.config import load_config
     from affine_trainer.stages.run_state import config_of_run
 
+    if run is not None:
+        check_run(run, overrides or ())
     if run is None or path is not None:
         return read_config(path, overrides, run=run, unsandboxed=unsandboxed)
     changes = [*(overrides or ()), *(["sandbox.allow_unsandboxed=true"] if unsandboxed else [])]

@@ -13,10 +13,12 @@ from affine_trainer.cli.options import (
     Force,
     Lines,
     Overrides,
+    RunHere,
     RunName,
     Scoring,
     Unsandboxed,
     read_config,
+    read_config_of,
 )
 from affine_trainer.errors import AffineError
 
@@ -133,7 +135,7 @@ def compare(
         typer.Argument(help="The models it must beat; by default base and sft."),
     ] = None,
     scoring: Scoring = "jeffreys-2025-10",
-    run: RunName = None,
+    run: RunHere = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
     force: Force = False,
@@ -146,9 +148,7 @@ def compare(
 
     models = tuple(baselines or BASELINES)
     with json_lines("compare", as_json) as report:
-        report(
-            stage(read_config(config, overrides, run=run), candidate, models, scoring=scoring, force=force)
-        )
+        report(stage(read_config_of(run, config, overrides), candidate, models, scoring=scoring, force=force))
 
 
 @app.command("run", rich_help_panel=MORE)

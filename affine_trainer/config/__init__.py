@@ -15,6 +15,7 @@ from affine_trainer.config.sections import (
     SandboxConfig,
     TrackingConfig,
     TrainingConfig,
+    is_run_name,
 )
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "config_from_record",
     "field_of",
     "flatten",
+    "is_run_name",
     "load_config",
     "load_experiment",
     "resolved_yaml",

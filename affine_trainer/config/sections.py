@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -11,6 +12,13 @@ from affine_trainer.config.complaints import Complaint, complaint, refuse_compla
 from affine_trainer.config.data_sections import BUILT_IN, DataConfig
 from affine_trainer.config.rl import RLConfig
 from affine_trainer.config.section import Rounds, Schedule, Section
+
+RUN_NAME, LONGEST_RUN_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$", 100
+
+
+def is_run_name(text: str) -> bool:
+    """Whether a run can have this name."""
+    return len(text) <= LONGEST_RUN_NAME and re.fullmatch(RUN_NAME, text) is not None
 
 
 class ModelConfig(Section):
@@ -159,7 +167,7 @@ class SandboxConfig(Section):
 class Config(Section):
     """The whole file."""
 
-    run: str = Field(default="default", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+    run: str = Field(default="default", pattern=RUN_NAME, max_length=LONGEST_RUN_NAME)
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()

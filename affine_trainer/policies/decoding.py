@@ -149,10 +149,11 @@ def decode(
         room = most - len(rows)
         rows, waiting = [*rows, *waiting[:room]], waiting[room:]
         open_rows = OpenRows(model, [replies.prompt(row) for row in rows], pad_id, keep_read=keep_read)
+        for row in rows:  # it is in the new rows' cache now
+            replies.results[row].read = None
         going = sample_together(replies, rows, open_rows, most if waiting else None)
         for place, row in enumerate(rows):
             result = replies.results[row]
-            result.read = None
             if open_rows.grows and (keep_read or row in going):
                 replies.note_read(row, open_rows, place)
             if result.read and row not in going and len(prompts) > most:

@@ -97,7 +97,8 @@ class SlotBuffer:
         old_keys, old_values = self.keys, self.values
         if self._keep_all:
             gone = range(num_slots, len(old_keys))
-            self._left.update({slot: (old_keys[slot], old_values[slot]) for slot in gone})
+            for slot in gone:  # in tensors of their own: a view would keep all of the old ones
+                self._left[slot] = (old_keys[slot, :, :start].clone(), old_values[slot, :, :start].clone())
         self._allocate(num_slots, old_keys[0], old_values[0], end)
         self.keys[:, :, :start] = old_keys[:num_slots, :, :start]
         self.values[:, :, :start] = old_values[:num_slots, :, :start]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from affine_trainer.artifacts import log_dir, read_manifest, read_start, require
+from affine_trainer.artifacts import command_for, log_dir, read_manifest, read_start, require
 from affine_trainer.config import Config
-from affine_trainer.errors import StageError
+from affine_trainer.errors import DataError, StageError
 from affine_trainer.policies.model_names import model_label
 from affine_trainer.records import sha256_of
+from affine_trainer.report.pairing import read_evaluation
 
 CANDIDATE, BASELINES = "rl", ("base", "sft")  # what `affine run` compares, and the report shows
 LONGEST_NAME = 100
@@ -26,16 +27,30 @@ def evaluation_folder(config: Config, label: str) -> Path:
     command = f"affine eval --model {label}"
     if (brought / "evaluation.json").is_file() and ("/" in label or not own.is_dir()):
         if read_manifest(brought) is not None:  # without one, it is judged by its contents alone
-            require(brought, "eval", command)
+            _verify(brought, label, command)
         return brought
     if read_manifest(own) is None:
         state = "is unfinished" if read_start(own) else "is not there"
         raise StageError(
-            f"The evaluation of {label} in {own} {state}: run `{command}` first; run {config.run} has "
-            f"{_evaluated(config)}."
+            f"The evaluation of {label} in {own} {state}: run `{command_for(own, command)}` first; run "
+            f"{config.run} has {_evaluated(config)}."
         )
-    require(own, "eval", command)
+    _verify(own, label, command)
     return own
+
+
+def _verify(folder: Path, label: str, command: str) -> None:
+    """The folder's files are as its manifest says: else an error, of the line that is broken if one is."""
+    try:
+        require(folder, "eval", command)
+    except StageError as error:
+        if read_manifest(folder) is not None:
+            try:
+                read_evaluation(folder, label)
+            except DataError as broken:
+                sentence = str(broken).rstrip(".")
+                raise DataError(f"{sentence}; the file is not as its manifest says.") from error
+        raise
 
 
 def _evaluated(config: Config) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 
 from markupsafe import Markup
 
-from affine_trainer.config import Config
+from affine_trainer.artifacts import command_for
 from affine_trainer.report import costs, readings
 from affine_trainer.report.costs import Phase
 from affine_trainer.report.diagnostics import (
@@ -49,8 +50,7 @@ class RunView:
 
     def command(self, verb: str) -> str:
         """The command that makes a part which this run lacks."""
-        name = self.run.name
-        return f"affine {verb}" if name == Config().run else f"affine {verb} --run {name}"
+        return command_for(Path("logs", self.run.name), f"affine {verb}")
 
     @property
     def labels(self) -> list[str]:

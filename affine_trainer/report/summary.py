@@ -210,14 +210,12 @@ def _macro_and_micro(
         sampling.confidence_level,
         sampling.beta_prior_alpha,
         sampling.beta_prior_beta,
-        draws=sampling.bootstrap_samples,
-        seed=seed,
     )
     return {
         "macro": {
             "rate": float(np.mean([s / n for s, n in counts])) if complete else None,
             **_ends(macro),
-            "method": "beta posterior draws",
+            "method": "beta intervals, combined",
         },
         "micro": {
             "rate": successes / total if total else None,
@@ -241,7 +239,7 @@ def _by_task(
         "macro": {
             "rate": float(np.mean([np.mean(values) for values, _ in known])),
             **_ends(macro),
-            "method": "bootstrap over tasks",
+            "method": "bootstrap over tasks, combined",
         },
         "micro": {"rate": float(np.mean(successes)), **_ends(micro), "method": "bootstrap over tasks"},
     }

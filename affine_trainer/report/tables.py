@@ -62,8 +62,12 @@ def comparison_table(comparison: Mapping[str, Any], baseline: str) -> Table:
     first, *others = _headings(comparison, baseline)
     entries = list(_comparison_entries(result))
     names = add_environment_column(table, [name for name, _ in entries], first)
+    narrow = {
+        "baseline": "base-\nline",
+        "candidate": "candi-\ndate",
+    }  # where labels are too long for a column
     for heading in others:
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(narrow.get(heading, heading), justify="right", no_wrap=True)
     for name, (plain, entry) in zip(names, entries, strict=True):
         cells = _comparison_row(plain, entry)
         difference = Text(cells[4], style=_colour(entry))

@@ -106,7 +106,8 @@ def further_samples(
 
     Settled: at the observed rates a validator with that many samples of each model decides so with at least
     `probability`. 0 where it already would; None where no number up to `limit` is enough. Found by doubling
-    and halving over simulated replays, so about as exact as the rates are.
+    and halving over simulated replays, so about as exact as the rates are. More samples need not settle what
+    fewer do: a rule's margin may be wide enough only as long as the intervals are.
     """
 
     def settled(extra: int) -> bool:
@@ -118,14 +119,11 @@ def further_samples(
         )
         return {"win": found.win, "lose": found.lose, "neither": found.neither}[direction] >= probability
 
-    if settled(0):
-        return 0
-    if not settled(limit):
-        return None
-    high = 1
-    while high < limit and not settled(high):
-        high *= 2
-    low, high = high // 2, min(high, limit)
+    steps = [0, *(2**power for power in range(limit.bit_length()) if 2**power < limit), limit]
+    high = next((step for step in steps if settled(step)), None)
+    if not high:
+        return high
+    low = steps[steps.index(high) - 1]
     while high - low > max(1, high // 100):
         middle = (low + high) // 2
         low, high = (low, middle) if settled(middle) else (middle, high)

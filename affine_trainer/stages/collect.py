@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from affine_trainer.artifacts import data_dir, stage_folder, write_json, write_jsonl
+from affine_trainer.artifacts import command_for, data_dir, stage_folder, write_json, write_jsonl
 from affine_trainer.config import Config
 from affine_trainer.errors import DataError, StageError
 from affine_trainer.records import Message, Task, TaskGroup, TaskSet, seed_from
@@ -366,4 +366,4 @@ def _tell(audit: dict[str, Any], path: Path, seconds: float) -> None:
         passed_over = ", ".join(f"{count} {reason}" for reason, count in rejected.items()) or "none"
         say(f"collect: {name}: {kept} to train, {held_back} to validate; passed over: {passed_over}")
     say(f"collect: {seconds:.0f} s, every reply verified, no problem in two splits")
-    say(f"collect: wrote {path}; next: affine sft")
+    say(f"collect: wrote {path}; next: {command_for(path, 'affine sft')}")

@@ -13,6 +13,7 @@ import rich
 from affine_trainer import __version__
 from affine_trainer.artifacts import (
     append_jsonl,
+    command_for,
     data_dir,
     log_dir,
     read_jsonl,
@@ -337,11 +338,9 @@ def _tell(summary: dict[str, Any], chosen: EvaluatedModel, path: Path, metrics: 
         say(
             f"eval: usage {usage['prompt_tokens']:,} prompt, {usage['completion_tokens']:,} completion tokens"
         )
-    say(f"eval: wrote {path / 'evaluation.json'} and {path / 'episodes.jsonl'}; next: {_next(chosen)}")
+    say(f"eval: wrote {path / 'evaluation.json'} and {path / 'episodes.jsonl'}; next: {_next(chosen, path)}")
 
 
-def _next(chosen: EvaluatedModel) -> str:
-    if chosen.served:
-        return f"affine compare {chosen.label} base"
-    following = {"base": "affine eval --model sft", "sft": "affine eval --model rl"}
-    return following.get(chosen.label, "affine compare")
+def _next(chosen: EvaluatedModel, path: Path) -> str:
+    following = {"base": "affine eval --model sft", "sft": "affine eval --model rl", "rl": "affine compare"}
+    return command_for(path, following.get(chosen.label, f"affine compare {chosen.label} base"))

@@ -92,7 +92,7 @@ def task_prompts(
     with progress("report: prompts", len(hashes), unit="tasks") as bar:
         for (env, family), keys in groups.items():
             if can_pose(asked_with, env, family):
-                found.update(_posed(asked_with, env, family, keys, hashes))
+                found.update(posed(asked_with, env, family, keys, hashes))
             bar.advance(len(keys))
     return found
 
@@ -121,13 +121,14 @@ def can_pose(config: Config, env: str, family: str) -> bool:
     return env == "affine:sat" or family in GENERATED_FAMILIES or Path(config.data.affine.programs).exists()
 
 
-def _posed(
+def posed(
     config: Config, env: str, family: str, keys: Sequence[str], hashes: Mapping[str, str]
 ) -> dict[str, list[tuple[str, str]]]:
-    indices = [int(key.rpartition("/")[2]) for key in keys]
-    tasks = task_set(env, family, config=config, sandbox=None).tasks(indices)
+    plain = {key: key.partition("#")[0] for key in keys}  # "#1" behind a key: another sample of the task
+    indices = sorted({int(key.rpartition("/")[2]) for key in plain.values()})
+    posed = {task.key: task for task in task_set(env, family, config=config, sandbox=None).tasks(indices)}
     return {
-        task.key: [(message.role, message.content) for message in task.prompt]
-        for task in tasks
-        if task.content_sha256 == hashes.get(task.key)
+        key: [(message.role, message.content) for message in posed[name].prompt]
+        for key, name in plain.items()
+        if posed[name].content_sha256 == hashes.get(key)
     }

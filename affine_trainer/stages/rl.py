@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affine_trainer.artifacts import (
+    command_for,
     data_dir,
     log_dir,
     model_dir,
@@ -377,4 +378,4 @@ def _tell(metrics: dict[str, Any], best: Path, final: Path, logs: Path) -> None:
     )
     if not found:
         say("rl: no validation beat the fine-tuned model, so rl_best is that model")
-    say(f"rl: wrote {best}, {final} and {logs / EVENTS_FILE}; next: affine eval")
+    say(f"rl: wrote {best}, {final} and {logs / EVENTS_FILE}; next: {command_for(logs, 'affine eval')}")

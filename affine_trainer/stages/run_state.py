@@ -147,7 +147,7 @@ def _reasons(owner: Manifest | Start, values: Mapping[str, Any] | None) -> Itera
 def recorded_config(config: Config, folders: Mapping[str, Path] | None = None) -> Config | None:
     """The config that a run's newest stage was begun with; None where there is none, or another version's."""
     found: list[tuple[float, dict[str, Any]]] = []
-    for path in (folders or stage_folders(config)).values():
+    for path in (folders or stage_folders(config) | other_evaluations(config)).values():
         try:
             owner = read_manifest(path) or read_start(path)
         except StageError:
@@ -166,7 +166,7 @@ def config_of_run(run: str, stage: str | None = None) -> Config:
     StageError where there is no such run, or another version made it.
     """
     named = load_config(None, [f"run={json.dumps(run)}"])
-    folders = stage_folders(named)
+    folders = stage_folders(named) | other_evaluations(named)
     begun = {name: path for name, path in folders.items() if stage in (None, name) and _is_begun(path)}
     if not begun and stage and any(map(_is_begun, folders.values())):
         raise StageError(f"{folders[stage]} is not there: run `affine {stage}` first.")

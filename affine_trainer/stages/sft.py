@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affine_trainer.artifacts import (
+    command_for,
     data_dir,
     log_dir,
     model_dir,
@@ -218,4 +219,4 @@ def _tell(metrics: dict[str, Any], path: Path, logs: Path) -> None:
     )
     if metrics["still_falling"]:
         say("sft: the validation loss was still falling at the end; more training.num_epochs may help")
-    say(f"sft: wrote {path} and {logs / EVENTS_FILE}; next: affine rl")
+    say(f"sft: wrote {path} and {logs / EVENTS_FILE}; next: {command_for(path, 'affine rl')}")

@@ -12,6 +12,7 @@ from affine_trainer.stats.intervals import (
     Interval,
     bootstrap_means,
     jeffreys_interval,
+    mean_of_rates,
     quantile_interval,
 )
 
@@ -84,18 +85,13 @@ def clustered_macro_interval(
 ) -> Interval:
     """Interval of the plain mean over environments, given each one's values and their tasks.
 
-    Every environment is resampled on its own; one without any spread is drawn from Jeffreys' posterior of its
-    tasks, each counted once.
+    Combined from each environment's `clustered_interval` (stats.intervals.mean_of_rates).
     """
-    generator = np.random.default_rng(seed)
-    means = []
-    for values, tasks in environments:
-        if (extreme := _extreme(values, tasks)) is None:
-            means.append(bootstrap_means(values, tasks, samples, generator))
-        else:
-            successes, trials = extreme
-            means.append(generator.beta(0.5 + successes, 0.5 + trials - successes, size=samples))
-    return quantile_interval(np.mean(means, axis=0), level)
+    intervals = [
+        clustered_interval(values, tasks, level, samples=samples, seed=seed + number)
+        for number, (values, tasks) in enumerate(environments)
+    ]
+    return mean_of_rates([float(np.mean(values)) for values, _ in environments], intervals)
 
 
 def _extreme(values: Sequence[float], tasks: Sequence[Hashable]) -> tuple[int, int] | None:

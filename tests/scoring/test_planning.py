@@ -107,6 +107,18 @@ def test_a_rule_that_asks_for_more_samples_is_settled_by_those_at_the_earliest()
     assert further_samples(NOVEMBER, [paired(5, 0, 0, 5)], "neither", candidate_later=True) is None
 
 
+def test_samples_that_settle_a_win_are_found_though_more_of_them_would_not():
+    """A margin that holds while intervals are wide; with very many samples the slight loss of one decides."""
+    evidences = [paired(100, 0, 0, 100), paired(98, 1, 2, 99)]
+    extra = further_samples(NOVEMBER, evidences, "win", candidate_later=False)
+    assert extra is not None
+    few, many = (
+        chances_at_observed_rates(NOVEMBER, evidences, [200 + more] * 2, candidate_later=False, draws=500)
+        for more in (extra, 1_000_000)
+    )
+    assert few.win >= 0.9 > many.win
+
+
 def test_evidence_that_is_none_is_refused():
     with pytest.raises(ValueError, match="between 0 and 1"):
         evidence([1.5], [0.0])

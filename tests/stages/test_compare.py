@@ -363,6 +363,31 @@ def test_a_broken_file_is_an_error_that_names_it(change, message):
         brought(change)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text[:-30], r"episodes\.jsonl, line 2: not valid JSON.* not as its manifest says"),
+        (lambda text: text + text, "line 3: task affine:sat@small/0 is already on line 1"),
+    ],
+)
+def test_a_broken_evaluation_of_this_run_names_the_line_too(change, message):
+    evaluated("rl", {SAT: [True, False]})
+    evaluated("base", {SAT: [False, False]})
+    path = Path(EPISODES.format("base"))
+    path.write_text(change(path.read_text()))
+    with pytest.raises(DataError, match=message):
+        compare(CONFIG, "rl", ("base",))
+
+
+def test_an_evaluation_of_a_newer_version_is_refused():
+    evaluated("rl", {SAT: [True, False]})
+    evaluated("base", {SAT: [False, False]})
+    path = Path(EPISODES.format("base")).with_name("manifest.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
+    with pytest.raises(StageError, match=r"is of version 99, and this affine reads up to"):
+        compare(CONFIG, "rl", ("base",))
+
+
 def test_an_edited_evaluation_of_this_run_is_refused_by_its_manifest():
     evaluated("rl", {SAT: [True, False]})
     evaluated("base", {SAT: [False, False]})

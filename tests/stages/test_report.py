@@ -29,7 +29,7 @@ from affine_trainer.report.traced import (
     probability,
     short,
 )
-from affine_trainer.stages.report import report, task_prompts
+from affine_trainer.stages.report import posed, report, task_prompts
 from tests.evaluations import episode
 from tests.report_run import HOSTILE, plays, value_at, write_comparison, write_model, write_run
 
@@ -353,3 +353,12 @@ def test_what_cannot_be_shown_is_said_in_a_sentence(tmp_path, monkeypatch):
     Path("logs/torn/compare/comparison.json").write_text("{")
     with pytest.raises(DataError, match=r"comparison\.json, line 1"):
         report(Config(run="torn"))
+
+
+def test_every_sample_of_a_task_shows_its_prompt():
+    keys = ["affine:sat@small/3", "affine:sat@small/3#1", "affine:sat@small/3#2"]
+    [task] = task_set("affine:sat", "small", config=Config(), sandbox=None).tasks([3])
+    hashes = dict.fromkeys(keys, task.content_sha256) | {keys[2]: "of another task"}
+    found = posed(Config(), "affine:sat", "small", keys, hashes)
+    assert list(found) == keys[:2]
+    assert found[keys[1]] == [(message.role, message.content) for message in task.prompt]
