@@ -146,4 +146,4 @@ def test_a_long_label_is_named_in_the_title_and_leaves_the_columns_room(tmp_path
     compared["candidate"]["label"] = "logs/other/eval/models-mine-rl_best"
     text = shown(comparison_table(compared, "base|odd"))
     assert "logs/other/eval/models-mine-rl_best against base|odd" in text
-    assert "baseline  candidate  points" in text
+    assert "line    date  points" in text
