@@ -303,6 +303,8 @@ def test_a_run_that_is_named_comes_with_the_config_it_was_made_with(affine):
     for command in (["sft"], ["status"], ["report"], ["audit"], ["compare"]):
         assert "--run is ''" in affine(*command, "--run", "").stderr
     assert "named twice" in affine("status", "mine", "--run", "mine").stderr
+    for arguments in (["nobody"], ["--run", "nobody"]):
+        assert "there is no run 'nobody' here" in affine("status", *arguments).stderr
     config = read_config(None, None, run="others")
     with stage_folder("eval", log_dir(config, "eval", "some-model"), config, reads=("seed",), inputs={}):
         pass  # a run may hold evaluations of other models alone, as of two from the hub

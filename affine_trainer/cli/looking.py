@@ -19,6 +19,7 @@ from affine_trainer.cli.options import (
     States,
     Unsandboxed,
     WithVine,
+    all_changes,
     check_run,
     name_once,
     read_config,
@@ -41,8 +42,7 @@ def status(
     """What of a run is done, how far it is, the time left."""
     from affine_trainer.stages.status import status as stage
 
-    named = name_once(name, run)
-    stage(read_config(config, overrides, run=named), named, as_json=as_json)
+    stage(read_config(config, overrides), name_once(name, run, overrides), as_json=as_json)
 
 
 @app.command(rich_help_panel=MORE)
@@ -133,7 +133,7 @@ def experiment(
     from affine_trainer.config import check_overlay, load_experiment
     from affine_trainer.tracking import json_lines
 
-    wanted = [*(overrides or ()), *(["sandbox.allow_unsandboxed=true"] if unsandboxed else [])]
+    wanted = all_changes(overrides, unsandboxed=unsandboxed)
     with json_lines("experiment", as_json) as told:
         found = load_experiment(file, wanted, baseline=baseline, name=name)
         if only is not None:

@@ -92,18 +92,21 @@ def read_config(
     """
     from affine_trainer.config import load_config
 
-    changes = list(overrides or ())
+    changes = all_changes(overrides, unsandboxed=unsandboxed)
     if run is not None:
         changes.append(f"run={json.dumps(check_run(run, changes))}")
     if rules:
         changes.append(f"evaluation.rules={rules}")
-    if unsandboxed:
-        changes.append("sandbox.allow_unsandboxed=true")
     if path is None and DEFAULT_CONFIG.exists():
         path = DEFAULT_CONFIG
     if path is None:
         typer.secho("no config.yaml in this folder: using the embedded default", dim=True, err=True)
     return load_config(path, changes)
+
+
+def all_changes(overrides: Sequence[str] | None, *, unsandboxed: bool) -> list[str]:
+    """What --set and --allow-unsandboxed change, as KEY=VALUE."""
+    return [*(overrides or ()), *(["sandbox.allow_unsandboxed=true"] if unsandboxed else [])]
 
 
 def check_run(run: str, overrides: Sequence[str]) -> str:
@@ -120,11 +123,12 @@ def check_run(run: str, overrides: Sequence[str]) -> str:
     return run
 
 
-def name_once(name: str | None, run: str | None) -> str | None:
-    """The run that the argument or --run names; AffineError where both do."""
+def name_once(name: str | None, run: str | None, overrides: Sequence[str] | None) -> str | None:
+    """The run that the argument or --run names, if one does; AffineError where it is named twice."""
     if name is not None and run is not None:
         raise AffineError("the run is named twice, by itself and by --run: leave one of them out")
-    return run if name is None else check_run(name, ())
+    named = run if name is None else name
+    return None if named is None else check_run(named, overrides or ())
 
 
 def read_config_of(
@@ -142,9 +146,7 @@ def read_config_of(
     from affine_trainer.config import load_config
     from affine_trainer.stages.run_state import config_of_run
 
-    if run is not None:
-        check_run(run, overrides or ())
     if run is None or path is not None:
         return read_config(path, overrides, run=run, unsandboxed=unsandboxed)
-    changes = [*(overrides or ()), *(["sandbox.allow_unsandboxed=true"] if unsandboxed else [])]
-    return load_config(None, changes, start=config_of_run(run, stage))
+    changes = all_changes(overrides, unsandboxed=unsandboxed)
+    return load_config(None, changes, start=config_of_run(check_run(run, changes), stage))

@@ -152,11 +152,12 @@ def decode(
         for row in rows:  # it is in the new rows' cache now
             replies.results[row].read = None
         going = sample_together(replies, rows, open_rows, most if waiting else None)
+        going_on = set(going)
         for place, row in enumerate(rows):
             result = replies.results[row]
-            if open_rows.grows and (keep_read or row in going):
+            if open_rows.grows and (keep_read or row in going_on):
                 replies.note_read(row, open_rows, place)
-            if result.read and row not in going and len(prompts) > most:
+            if result.read and row not in going_on and len(prompts) > most:
                 result.read = result.read.alone()
         rows = going
     return replies.results

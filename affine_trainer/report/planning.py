@@ -12,12 +12,11 @@ from affine_trainer.report.pairing import Evaluation, pair_evaluations
 from affine_trainer.report.replay import replay, validator_score
 from affine_trainer.scoring import Scoring
 from affine_trainer.scoring.planning import (
-    DIRECTIONS,
     MAX_FURTHER_SAMPLES,
     Evidence,
     chances,
     evidence,
-    further_samples,
+    further_by_direction,
 )
 from affine_trainer.stats import PairedCounts, count_pairs, pareto_verdict
 
@@ -108,12 +107,9 @@ def _row(
     chance = chances(
         scoring, evidences, taken, candidate_later=later, draws=sampling.bootstrap_samples, seed=seed
     )
-    further = {
-        direction: further_samples(
-            scoring, evidences, direction, candidate_later=later, probability=probability, seed=seed
-        )
-        for direction in DIRECTIONS
-    }
+    further = further_by_direction(
+        scoring, evidences, candidate_later=later, probability=probability, seed=seed
+    )
     return {
         "scoring": scoring.name,
         "since": scoring.since,

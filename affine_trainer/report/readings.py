@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from affine_trainer.artifacts import Manifest
 from affine_trainer.report.headline import headline as headline_of
 from affine_trainer.report.run_files import RunFiles
 from affine_trainer.report.traced import Traced
 
-T = TypeVar("T")
 UNSEEN = "unseen families"
 # What each environment asks for, for a reader who meets its name for the first time.
 ASKED = {
@@ -25,12 +24,12 @@ ASKED = {
     "agentgym:alfworld": "do a chore in a household",
     "agentgym:webshop": "find and buy what is asked for",
 }
+PLACES = {name: place for place, name in enumerate(ASKED)}
 
 
-def in_order(rows: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
-    """Rows by environment as evaluations list them; somebody's own environments come last."""
-    places = {name: place for place, name in enumerate(ASKED)}
-    return sorted(rows, key=lambda row: places.get(row[0], len(places)))
+def place_of(environment: str) -> int:
+    """Its place where environments are listed; somebody's own come last."""
+    return PLACES.get(environment, len(PLACES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +106,8 @@ class Verdict:
     def rows(self) -> list[tuple[str, Traced]]:
         """Every environment, then the slices of unseen families, in the order of the models' own results."""
         slices = self.result.at("slices", "unseen_families")
-        extra = in_order(slices.entries()) if slices else []
-        rows = in_order(self.result["per_environment"].entries())
+        rows = sorted(self.result["per_environment"].entries(), key=lambda row: place_of(row[0]))
+        extra = sorted(slices.entries() if slices else [], key=lambda row: place_of(row[0]))
         return [*rows, *((f"{name} ({UNSEEN})", entry) for name, entry in extra)]
 
     @property
@@ -161,7 +160,7 @@ def environment_results(run: RunFiles) -> list[EnvironmentResults]:
     for unseen in (False, True):
         parts = {label: _part(summary, unseen) for label, summary in run.evaluations.items()}
         names = dict.fromkeys(name for part in parts.values() for name in part)
-        for name, _ in in_order((name, None) for name in names):
+        for name in sorted(names, key=place_of):
             models = tuple(ModelResult(label, part[name]) for label, part in parts.items() if name in part)
             floors = models[0].entry.get("trivial_policies")
             found.append(EnvironmentResults(name, unseen, models, tuple(floors.entries() if floors else ())))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -109,14 +110,58 @@ def further_samples(
     and halving over simulated replays, so about as exact as the rates are. More samples need not settle what
     fewer do: a rule's margin may be wide enough only as long as the intervals are.
     """
+    with_more = replays_by_size(scoring, evidences, candidate_later=candidate_later, seed=seed)
+    return fewest_that_settle(scoring, evidences, direction, with_more, probability, limit)
 
-    def settled(extra: int) -> bool:
+
+def further_by_direction(
+    scoring: Scoring,
+    evidences: Sequence[Evidence],
+    *,
+    candidate_later: bool,
+    probability: float = 0.9,
+    seed: int = 0,
+) -> dict[Direction, int | None]:
+    """`further_samples` in every direction; each size is simulated once for all of them."""
+    with_more = replays_by_size(scoring, evidences, candidate_later=candidate_later, seed=seed)
+    return {
+        direction: fewest_that_settle(
+            scoring, evidences, direction, with_more, probability, MAX_FURTHER_SAMPLES
+        )
+        for direction in DIRECTIONS
+    }
+
+
+def replays_by_size(
+    scoring: Scoring, evidences: Sequence[Evidence], *, candidate_later: bool, seed: int
+) -> Callable[[int], Chances]:
+    """The chances at the observed rates with some more samples than were evaluated, each simulated once."""
+
+    @cache
+    def with_more(extra: int) -> Chances:
         samples = [found.num_tasks + extra for found in evidences]
-        if direction == "neither" and min(samples) < scoring.min_samples:
-            return False  # no verdict yet is none that settles anything
-        found = chances_at_observed_rates(
+        return chances_at_observed_rates(
             scoring, evidences, samples, candidate_later=candidate_later, draws=SEARCH_DRAWS, seed=seed
         )
+
+    return with_more
+
+
+def fewest_that_settle(
+    scoring: Scoring,
+    evidences: Sequence[Evidence],
+    direction: Direction,
+    with_more: Callable[[int], Chances],
+    probability: float,
+    limit: int,
+) -> int | None:
+    """The search of `further_samples`."""
+    fewest = min(found.num_tasks for found in evidences)
+
+    def settled(extra: int) -> bool:
+        if direction == "neither" and fewest + extra < scoring.min_samples:
+            return False  # no verdict yet is none that settles anything
+        found = with_more(extra)
         return {"win": found.win, "lose": found.lose, "neither": found.neither}[direction] >= probability
 
     steps = [0, *(2**power for power in range(limit.bit_length()) if 2**power < limit), limit]

@@ -27,7 +27,7 @@ from affine_trainer.artifacts import (
     read_start,
 )
 from affine_trainer.artifacts.manifest import SCHEMA_VERSION
-from affine_trainer.config import Config, config_from_record, flatten, load_config
+from affine_trainer.config import Config, config_from_record, flatten
 from affine_trainer.errors import StageError
 from affine_trainer.stages.evaluated_model import RESERVED
 from affine_trainer.stages.workload import EVALUATED
@@ -160,21 +160,26 @@ def recorded_config(config: Config, folders: Mapping[str, Path] | None = None) -
     return None
 
 
+def no_such_run(run: str) -> StageError:
+    """What is said of a run that has left nothing here."""
+    return StageError(
+        f"there is no run {run!r} here: data/, models/ and logs/ hold none of its stages; "
+        "go to the folder it was started in"
+    )
+
+
 def config_of_run(run: str, stage: str | None = None) -> Config:
     """The config that a run here was made with, of the stage that is asked about or of its newest.
 
     StageError where there is no such run, or another version made it.
     """
-    named = load_config(None, [f"run={json.dumps(run)}"])
+    named = Config(run=run)
     folders = stage_folders(named) | other_evaluations(named)
     begun = {name: path for name, path in folders.items() if stage in (None, name) and _is_begun(path)}
     if not begun and stage and any(map(_is_begun, folders.values())):
         raise StageError(f"{folders[stage]} is not there: run `affine {stage}` first.")
     if not begun:
-        raise StageError(
-            f"there is no run {run!r} here: data/, models/ and logs/ hold none of its stages; "
-            "go to the folder it was started in"
-        )
+        raise no_such_run(run)
     found = recorded_config(named, begun)
     if found is None:
         raise StageError(

@@ -13,11 +13,11 @@ from rich.table import Table
 
 from affine_trainer.artifacts import LiveBar, log_dir
 from affine_trainer.config import Config
-from affine_trainer.errors import StageError
 from affine_trainer.stages.forecast import Seen, forecast
 from affine_trainer.stages.run_state import (
     MADE_OTHERWISE,
     StageState,
+    no_such_run,
     recorded_config,
     seconds_silent,
     stage_states,
@@ -56,10 +56,7 @@ def status(config: Config, run: str | None = None, *, as_json: bool = False) -> 
     named = config.model_copy(update={"run": run or config.run})
     recorded = recorded_config(named)
     if run is not None and run != config.run and recorded is None:
-        raise StageError(
-            f"there is no run {run!r} here: data/, models/ and logs/ hold none of its stages; "
-            "go to the folder it was started in"
-        )
+        raise no_such_run(run)
     found = read_status(named, recorded, compare_config=run is None)
     if as_json:
         print(json.dumps(found, indent=2, default=str))
